@@ -1,0 +1,618 @@
+//! One client's balance, and the planning of every change to it.
+
+use std::collections::BTreeMap;
+
+use ids::{ClientId, GrantId, JobId, LeaseId};
+use serde::{Deserialize, Serialize};
+
+use crate::change::{
+    Account, Accounts, Change, Conflict, DueChange, EntryKind, GrantChange, LeaseChange, LeaseMark,
+    Leg,
+};
+use crate::policy::{CLOCK_SKEW_MS, GRANTED_MAX, RECONCILE_WINDOW_MS};
+use crate::store::{
+    GrantRequest, HoldRequest, LeaseRequest, Leased, LedgerError, Reaped, Settlement, Stamp,
+};
+
+/// From which grants credits were taken, and how many from each.
+pub type Slices = BTreeMap<GrantId, u64>;
+
+/// Where a grant came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantSource {
+    /// A period of a subscription.
+    Subscription,
+    /// Bought on top.
+    TopUp,
+    /// Given away.
+    Promotion,
+}
+
+/// Credits with an end of their own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// What was granted, in credits.
+    pub credits: u64,
+    /// What of it is in `available`, in credits.
+    pub left: u64,
+    /// When it ends, in milliseconds since the Unix epoch.
+    pub expires_at_ms: i64,
+    /// Where it came from.
+    pub source: GrantSource,
+}
+
+/// Whether a lease's holder may still be alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeaseState {
+    /// Its holder may spend from it.
+    Open,
+    /// Its holder fell silent; what it did not report is in `suspense`.
+    Lapsed,
+}
+
+/// Credits in the hands of one holder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// What the holder was given, in credits.
+    pub amount: u64,
+    /// What it has reported as used, in credits.
+    pub used: u64,
+    /// Open or lapsed.
+    pub state: LeaseState,
+    /// When it ends if open, or when it is given up on if lapsed; milliseconds since the Unix epoch.
+    pub until_ms: i64,
+    /// Where the credits that are not reported as used came from.
+    pub taken: Slices,
+}
+
+impl Lease {
+    /// Credits that are not reported as used.
+    #[must_use]
+    pub const fn unreported(&self) -> u64 {
+        self.amount.saturating_sub(self.used)
+    }
+
+    /// The account that the unreported credits are in.
+    #[must_use]
+    pub const fn account(&self) -> Account {
+        match self.state {
+            LeaseState::Open => Account::Leased,
+            LeaseState::Lapsed => Account::Suspense,
+        }
+    }
+
+    const fn mark(&self) -> LeaseMark {
+        LeaseMark { used: self.used, state: self.state }
+    }
+
+    /// When the reaper has something to do with it.
+    const fn due_ms(&self) -> i64 {
+        match self.state {
+            LeaseState::Open => self.until_ms.saturating_add(CLOCK_SKEW_MS),
+            LeaseState::Lapsed => self.until_ms,
+        }
+    }
+}
+
+/// What became of a hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum HoldState {
+    /// The credits are set aside.
+    Held,
+    /// It is resolved, once and for all.
+    Resolved {
+        /// Credits that were paid.
+        posted: u64,
+        /// Credits that went back.
+        voided: u64,
+    },
+}
+
+/// Credits set aside for one generation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// How many.
+    pub credits: u64,
+    /// From which grants.
+    pub taken: Slices,
+    /// What became of it.
+    #[serde(flatten)]
+    pub state: HoldState,
+}
+
+/// One client's balance: what the ledger keeps in one item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Balance {
+    /// Whose it is.
+    #[serde(rename = "client_id")]
+    pub client: ClientId,
+    /// How many entries have changed it.
+    pub seq: u64,
+    /// All credits that ever came in.
+    pub granted: u64,
+    /// Where they are.
+    #[serde(flatten)]
+    pub accounts: Accounts,
+    /// The grants that have not ended, and those ended ones that something still refers to.
+    pub grants: BTreeMap<GrantId, Grant>,
+    /// The leases that are open or lapsed.
+    pub leases: BTreeMap<LeaseId, Lease>,
+    /// When the reaper should look, in milliseconds since the Unix epoch.
+    #[serde(default, rename = "due_at", skip_serializing_if = "Option::is_none")]
+    pub due_at_ms: Option<i64>,
+}
+
+/// What a plan comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "made, matched and dropped in one breath")]
+pub enum Plan<T> {
+    /// Commit the change, then this is the answer.
+    Commit(Change, T),
+    /// It was done before; this is the answer.
+    Done(T),
+}
+
+impl Balance {
+    /// The balance of a client that was never granted anything.
+    #[must_use]
+    pub fn empty(client: ClientId) -> Self {
+        Self {
+            client,
+            seq: 0,
+            granted: 0,
+            accounts: Accounts::default(),
+            grants: BTreeMap::new(),
+            leases: BTreeMap::new(),
+            due_at_ms: None,
+        }
+    }
+
+    /// When the first grant that still has credits ends, in milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn next_expiry_ms(&self) -> Option<i64> {
+        self.grants.values().filter(|grant| grant.left > 0).map(|grant| grant.expires_at_ms).min()
+    }
+
+    /// Plans a grant. Granting the same id again while its grant is known is no second grant;
+    /// backends remember ids for longer.
+    ///
+    /// # Errors
+    /// [`LedgerError::InvalidAmount`] if the amount is 0, the grant has ended already, or the sum
+    /// would pass [`GRANTED_MAX`].
+    pub fn plan_grant(
+        &self,
+        request: &GrantRequest,
+        stamp: Stamp,
+    ) -> Result<Plan<()>, LedgerError> {
+        if self.grants.contains_key(&request.id) {
+            return Ok(Plan::Done(()));
+        }
+        let total = self.granted.checked_add(request.credits);
+        if request.credits == 0
+            || request.expires_at_ms <= stamp.at_ms
+            || total.is_none_or(|total| total > GRANTED_MAX)
+        {
+            return Err(LedgerError::InvalidAmount);
+        }
+        let mut change = Change::new(EntryKind::Grant, stamp.entry, stamp.at_ms);
+        change.granted = request.credits;
+        change.accounts.available = request.credits.cast_signed();
+        change.entry.legs =
+            vec![Leg { from: None, to: Account::Available, credits: request.credits }];
+        change.entry.grant = Some(request.id);
+        change.due = DueChange::NoLaterThan(request.expires_at_ms);
+        let grant = Grant {
+            credits: request.credits,
+            left: request.credits,
+            expires_at_ms: request.expires_at_ms,
+            source: request.source,
+        };
+        change.grants.push((request.id, GrantChange::Add(grant)));
+        Ok(Plan::Commit(change, ()))
+    }
+
+    /// Plans a lease, together with the settlements that travel with it.
+    ///
+    /// The holder gets what it wants, but at most one part in `share` of what is available and at
+    /// least what it needs. When less than that is available the settlements are still worth
+    /// committing, so that they are planned alone and the answer is a lease of 0 credits.
+    ///
+    /// # Errors
+    /// [`LedgerError::OverReported`] if a settlement reports more than its lease holds;
+    /// [`LedgerError::InvalidAmount`] if nothing is needed or less is wanted than needed.
+    pub fn plan_lease(
+        &self,
+        request: &LeaseRequest,
+        stamp: Stamp,
+    ) -> Result<Plan<Leased>, LedgerError> {
+        if request.need == 0 || request.want < request.need || request.share == 0 {
+            return Err(LedgerError::InvalidAmount);
+        }
+        let mut change = Change::new(EntryKind::Lease, stamp.entry, stamp.at_ms);
+        let settled = self.add_settlements(&mut change, &request.settle, stamp)?;
+
+        if let Some(lease) = self.leases.get(&request.id) {
+            // Asked again, because the first answer was lost.
+            let leased = self.leased(lease.amount, self.accounts.available);
+            return Ok(self.commit_or_done(change, settled, leased));
+        }
+
+        let mut slices = self.spendable(&change, stamp.at_ms);
+        let available: u64 = slices.iter().map(|(_, left)| left).sum();
+        if available < request.need {
+            change.entry.kind = EntryKind::Settle;
+            return Ok(self.commit_or_done(change, settled, self.leased(0, available)));
+        }
+        let amount = request.want.min((available / request.share).max(request.need));
+        let taken = take(&mut slices, amount);
+        for (grant, credits) in &taken {
+            change.move_grant(*grant, -credits.cast_signed());
+        }
+        change.transfer(Account::Available, Account::Leased, amount);
+        change.entry.lease = Some(request.id);
+        let until_ms = stamp.at_ms.saturating_add(request.ttl_ms);
+        let lease = Lease { amount, used: 0, state: LeaseState::Open, until_ms, taken };
+        change.due = sooner(change.due, lease.due_ms());
+        change.leases.push((request.id, LeaseChange::Open(lease)));
+        let leased = self.leased(amount, available - amount);
+        Ok(Plan::Commit(change.simplified(), leased))
+    }
+
+    /// Plans the settlement of leases. A lease that is not known any more was settled before.
+    ///
+    /// # Errors
+    /// [`LedgerError::OverReported`] if more is reported than a lease holds.
+    pub fn plan_settle(
+        &self,
+        settlements: &[Settlement],
+        stamp: Stamp,
+    ) -> Result<Plan<()>, LedgerError> {
+        let mut change = Change::new(EntryKind::Settle, stamp.entry, stamp.at_ms);
+        let settled = self.add_settlements(&mut change, settlements, stamp)?;
+        Ok(self.commit_or_done(change, settled, ()))
+    }
+
+    /// Plans a hold.
+    ///
+    /// # Errors
+    /// [`LedgerError::Exhausted`] if too little is available; [`LedgerError::InvalidAmount`] for 0.
+    pub fn plan_hold(
+        &self,
+        request: &HoldRequest,
+        stamp: Stamp,
+    ) -> Result<(Change, Hold), LedgerError> {
+        if request.credits == 0 {
+            return Err(LedgerError::InvalidAmount);
+        }
+        let mut change = Change::new(EntryKind::Hold, stamp.entry, stamp.at_ms);
+        let mut slices = self.spendable(&change, stamp.at_ms);
+        let available: u64 = slices.iter().map(|(_, left)| left).sum();
+        if available < request.credits {
+            return Err(LedgerError::Exhausted { available });
+        }
+        let taken = take(&mut slices, request.credits);
+        for (grant, credits) in &taken {
+            change.move_grant(*grant, -credits.cast_signed());
+        }
+        change.transfer(Account::Available, Account::Held, request.credits);
+        change.entry.hold = Some(request.id);
+        Ok((change, Hold { credits: request.credits, taken, state: HoldState::Held }))
+    }
+
+    /// Plans the resolution of a hold: `posted` credits are paid, the rest goes back.
+    ///
+    /// # Errors
+    /// [`LedgerError::AlreadyResolved`] if it was resolved otherwise before;
+    /// [`LedgerError::InvalidAmount`] if more is posted than was held.
+    pub fn plan_resolve(
+        &self,
+        job: JobId,
+        hold: &Hold,
+        posted: u64,
+        stamp: Stamp,
+    ) -> Result<Plan<Hold>, LedgerError> {
+        if posted > hold.credits {
+            return Err(LedgerError::InvalidAmount);
+        }
+        let voided = hold.credits - posted;
+        if let HoldState::Resolved { posted: before, .. } = hold.state {
+            return if before == posted {
+                Ok(Plan::Done(hold.clone()))
+            } else {
+                Err(LedgerError::AlreadyResolved)
+            };
+        }
+        let kind = if posted == 0 { EntryKind::Void } else { EntryKind::Post };
+        let mut change = Change::new(kind, stamp.entry, stamp.at_ms);
+        change.entry.hold = Some(job);
+        change.transfer(Account::Held, Account::Spent, posted);
+        change.transfer(Account::Held, Account::Available, voided);
+        let mut taken = hold.taken.clone();
+        self.consume(&mut taken, posted);
+        self.give_back(&mut change, &taken, stamp.at_ms);
+        let hold = Hold {
+            credits: hold.credits,
+            taken: Slices::new(),
+            state: HoldState::Resolved { posted, voided },
+        };
+        Ok(Plan::Commit(change, hold))
+    }
+
+    /// Plans all that is overdue: open leases past their end lapse, lapsed leases past the window
+    /// go back to the client, ended grants expire. Also makes the reaper's next appointment.
+    ///
+    /// Computed from the whole balance, so it is committed only at exactly this sequence number.
+    #[must_use]
+    pub fn plan_reap(&self, stamp: Stamp) -> Plan<Reaped> {
+        let mut change = Change::new(EntryKind::Reap, stamp.entry, stamp.at_ms);
+        change.exact_seq = Some(self.seq);
+        let mut reaped = Reaped::default();
+        for (id, lease) in &self.leases {
+            if lease.due_ms() > stamp.at_ms {
+                continue;
+            }
+            match lease.state {
+                LeaseState::Open => {
+                    change.transfer(Account::Leased, Account::Suspense, lease.unreported());
+                    let until_ms = stamp.at_ms.saturating_add(RECONCILE_WINDOW_MS);
+                    let lapsed = Lease { state: LeaseState::Lapsed, until_ms, ..lease.clone() };
+                    change
+                        .leases
+                        .push((*id, LeaseChange::Update { was: lease.mark(), lease: lapsed }));
+                    reaped.lapsed += lease.unreported();
+                }
+                LeaseState::Lapsed => {
+                    change.transfer(Account::Suspense, Account::Available, lease.unreported());
+                    for (grant, credits) in &lease.taken {
+                        change.move_grant(*grant, credits.cast_signed());
+                    }
+                    change.leases.push((*id, LeaseChange::Close { was: lease.mark() }));
+                    reaped.returned += lease.unreported();
+                }
+            }
+        }
+        self.expire_grants(&mut change, &mut reaped, stamp.at_ms);
+
+        let change = change.simplified();
+        let mut after = self.clone();
+        // The plan was made from this very balance, so it fits; if it did not, the appointment
+        // below would only be too early.
+        let _ = after.commit(&change);
+        let mut change = change;
+        change.due = DueChange::Set(after.next_due_ms());
+        if change.entry.legs.is_empty()
+            && change.grants.is_empty()
+            && change.leases.is_empty()
+            && after.next_due_ms() == self.due_at_ms
+        {
+            return Plan::Done(reaped);
+        }
+        Plan::Commit(change, reaped)
+    }
+
+    /// Commits a change, as a store does: all of it if what it relies on still holds.
+    ///
+    /// # Errors
+    /// [`Conflict`] if something the change touches is not as it was planned on.
+    pub fn commit(&mut self, change: &Change) -> Result<(), Conflict> {
+        if change.exact_seq.is_some_and(|seq| seq != self.seq) {
+            return Err(Conflict);
+        }
+        let mut after = self.clone();
+        for account in Account::ALL {
+            after.accounts[account] = after.accounts[account]
+                .checked_add_signed(change.accounts[account])
+                .ok_or(Conflict)?;
+        }
+        after.granted = after.granted.checked_add(change.granted).ok_or(Conflict)?;
+        for (id, change) in &change.grants {
+            match change {
+                GrantChange::Add(grant) => {
+                    if after.grants.insert(*id, grant.clone()).is_some() {
+                        return Err(Conflict);
+                    }
+                }
+                GrantChange::Move(by) => {
+                    let grant = after.grants.get_mut(id).ok_or(Conflict)?;
+                    grant.left = grant.left.checked_add_signed(*by).ok_or(Conflict)?;
+                }
+                GrantChange::Remove => {
+                    after.grants.remove(id).ok_or(Conflict)?;
+                }
+            }
+        }
+        for (id, change) in &change.leases {
+            let now = after.leases.get(id).map(Lease::mark);
+            match change {
+                LeaseChange::Open(lease) if now.is_none() => {
+                    after.leases.insert(*id, lease.clone());
+                }
+                LeaseChange::Update { was, lease } if now == Some(*was) => {
+                    after.leases.insert(*id, lease.clone());
+                }
+                LeaseChange::Close { was } if now == Some(*was) => {
+                    after.leases.remove(id);
+                }
+                _ => return Err(Conflict),
+            }
+        }
+        match change.due {
+            DueChange::Keep => {}
+            DueChange::NoLaterThan(at) => {
+                after.due_at_ms = Some(after.due_at_ms.map_or(at, |due| due.min(at)));
+            }
+            DueChange::Set(due) => after.due_at_ms = due,
+        }
+        after.seq += 1;
+        *self = after;
+        Ok(())
+    }
+
+    /// Adds to `change` what `settlements` report. Says whether that changes anything.
+    fn add_settlements(
+        &self,
+        change: &mut Change,
+        settlements: &[Settlement],
+        stamp: Stamp,
+    ) -> Result<bool, LedgerError> {
+        let before = change.leases.len();
+        for settlement in settlements {
+            // Not known any more: it was settled before, and this is a repetition. Named twice in
+            // one request: the first one counts.
+            let Some(lease) = self.leases.get(&settlement.lease) else {
+                continue;
+            };
+            if change.leases.iter().any(|(id, _)| *id == settlement.lease) {
+                continue;
+            }
+            if settlement.used > lease.amount {
+                return Err(LedgerError::OverReported {
+                    lease: settlement.lease,
+                    amount: lease.amount,
+                    used: settlement.used,
+                });
+            }
+            // Reports are totals, so that a late or repeated one changes nothing.
+            let newly = settlement.used.saturating_sub(lease.used);
+            let was = lease.mark();
+            let mut lease = lease.clone();
+            change.transfer(lease.account(), Account::Spent, newly);
+            lease.used += newly;
+            self.consume(&mut lease.taken, newly);
+            if settlement.close {
+                change.transfer(lease.account(), Account::Available, lease.unreported());
+                self.give_back(change, &lease.taken, stamp.at_ms);
+                change.leases.push((settlement.lease, LeaseChange::Close { was }));
+            } else if newly > 0 {
+                change.leases.push((settlement.lease, LeaseChange::Update { was, lease }));
+            }
+            if change.entry.lease.is_none() {
+                change.entry.lease = Some(settlement.lease);
+            }
+        }
+        Ok(change.leases.len() > before)
+    }
+
+    fn leased(&self, credits: u64, available: u64) -> Leased {
+        Leased { credits, available, next_expiry_ms: self.next_expiry_ms() }
+    }
+
+    fn commit_or_done<T>(&self, change: Change, settled: bool, answer: T) -> Plan<T> {
+        if settled { Plan::Commit(change.simplified(), answer) } else { Plan::Done(answer) }
+    }
+
+    /// What can be taken from each grant once `change` is made, soonest to end first.
+    fn spendable(&self, change: &Change, now_ms: i64) -> Vec<(GrantId, u64)> {
+        let mut grants: Vec<_> = self
+            .grants
+            .iter()
+            .filter(|(_, grant)| grant.expires_at_ms > now_ms)
+            .map(|(id, grant)| {
+                let moved = change.grants.iter().find(|(other, _)| other == id);
+                let by = match moved {
+                    Some((_, GrantChange::Move(by))) => *by,
+                    _ => 0,
+                };
+                (grant.expires_at_ms, *id, grant.left.saturating_add_signed(by))
+            })
+            .filter(|(_, _, left)| *left > 0)
+            .collect();
+        grants.sort_unstable();
+        grants.into_iter().map(|(_, id, left)| (id, left)).collect()
+    }
+
+    /// Takes `used` credits out of `taken`, from the grants that end soonest.
+    fn consume(&self, taken: &mut Slices, used: u64) {
+        let mut order: Vec<_> = taken
+            .keys()
+            .map(|id| (self.grants.get(id).map_or(i64::MIN, |grant| grant.expires_at_ms), *id))
+            .collect();
+        order.sort_unstable();
+        let mut left = used;
+        for (_, id) in order {
+            if let Some(slice) = taken.get_mut(&id) {
+                let part = left.min(*slice);
+                *slice -= part;
+                left -= part;
+            }
+        }
+        taken.retain(|_, credits| *credits > 0);
+    }
+
+    /// Gives the credits of `taken` back to their grants. A grant that has ended meanwhile takes
+    /// them too, and the reaper is called to expire them.
+    fn give_back(&self, change: &mut Change, taken: &Slices, now_ms: i64) {
+        for (grant, credits) in taken {
+            change.move_grant(*grant, credits.cast_signed());
+            if self.grants.get(grant).is_some_and(|grant| grant.expires_at_ms <= now_ms) {
+                change.due = sooner(change.due, now_ms);
+            }
+        }
+    }
+
+    fn expire_grants(&self, change: &mut Change, reaped: &mut Reaped, now_ms: i64) {
+        for (id, grant) in &self.grants {
+            if grant.expires_at_ms > now_ms {
+                continue;
+            }
+            let position = change.grants.iter().position(|(other, _)| other == id);
+            let moved = match position.map(|at| &change.grants[at].1) {
+                Some(GrantChange::Move(by)) => *by,
+                _ => 0,
+            };
+            let left = grant.left.saturating_add_signed(moved);
+            change.transfer(Account::Available, Account::Expired, left);
+            reaped.expired += left;
+            let referred = self.leases.iter().any(|(lease, state)| {
+                state.taken.contains_key(id)
+                    && !change.leases.iter().any(|(other, change)| {
+                        other == lease && matches!(change, LeaseChange::Close { .. })
+                    })
+            });
+            // A hold may refer to it too, and holds are not in the balance: an ended grant stays
+            // while anything is held at all.
+            let removable = !referred && self.accounts.held == 0;
+            match position {
+                Some(at) if removable => change.grants[at].1 = GrantChange::Remove,
+                None if removable => change.grants.push((*id, GrantChange::Remove)),
+                Some(at) => change.grants[at].1 = GrantChange::Move(-grant.left.cast_signed()),
+                None => change.move_grant(*id, -grant.left.cast_signed()),
+            }
+        }
+    }
+
+    /// When something in this balance is next overdue.
+    fn next_due_ms(&self) -> Option<i64> {
+        let leases = self.leases.values().map(Lease::due_ms);
+        // An ended grant that only waits for its last reference is not a reason to look: whoever
+        // gives that credit back makes the appointment.
+        let grants =
+            self.grants.values().filter(|grant| grant.left > 0).map(|grant| grant.expires_at_ms);
+        leases.chain(grants).min()
+    }
+}
+
+fn sooner(due: DueChange, at: i64) -> DueChange {
+    match due {
+        DueChange::NoLaterThan(before) => DueChange::NoLaterThan(before.min(at)),
+        _ => DueChange::NoLaterThan(at),
+    }
+}
+
+/// Takes `amount` credits from `slices`, which hold at least that many.
+fn take(slices: &mut [(GrantId, u64)], amount: u64) -> Slices {
+    let mut taken = Slices::new();
+    let mut wanted = amount;
+    for (grant, left) in slices {
+        let part = wanted.min(*left);
+        if part > 0 {
+            *left -= part;
+            wanted -= part;
+            taken.insert(*grant, part);
+        }
+    }
+    taken
+}

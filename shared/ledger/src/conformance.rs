@@ -1,0 +1,559 @@
+//! The suite that every backend of the ledger passes, and a wrapper that makes a backend fail.
+//!
+//! A backend's tests call [`run`] with the backend bare and inside [`Failing`]: what a caller is
+//! promised must hold in both.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a suite asserts by panicking")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ids::{ClientId, JobId, LeaseId, Mint};
+
+use crate::balance::{Balance, GrantSource, Hold, HoldState, LeaseState};
+use crate::change::Account;
+use crate::invariants::violations;
+use crate::policy::{CLOCK_SKEW_MS, GRANTED_MAX, RECONCILE_WINDOW_MS};
+use crate::store::{
+    GrantRequest, HoldRequest, LeaseRequest, Leased, Ledger, LedgerError, Reaped, Settlement,
+    Stamp, StoreFault,
+};
+
+const START_MS: i64 = 1_767_225_600_000;
+const DAY_MS: i64 = 86_400_000;
+const TTL_MS: i64 = 30_000;
+
+/// How many cases [`run`] goes through.
+pub const CASES: usize = 14;
+
+/// Runs every case against `ledger`, each with clients of its own, and panics at the first promise
+/// that is not kept.
+pub async fn run<L: Ledger>(ledger: Arc<L>, seed: u64) {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let bench = Bench { ledger, mint: Mint::seeded(bytes), extra_ms: AtomicU64::new(0) };
+    let mut ran = 0;
+    macro_rules! cases {
+        ($($case:ident)*) => {
+            $(bench.$case().await; ran += 1;)*
+        };
+    }
+    cases! {
+        a_client_without_a_balance_is_named
+        a_grant_comes_in_once
+        impossible_grants_are_refused
+        a_lease_is_bounded_by_its_share_and_the_last_credit_is_usable
+        a_lease_asked_for_again_is_the_same_lease
+        a_settlement_is_a_total_and_counts_once
+        more_than_was_leased_cannot_be_reported
+        settlements_travel_with_a_lease_even_when_nothing_is_left
+        a_silent_lease_comes_back_in_two_steps
+        a_late_report_is_honoured_while_the_lease_is_in_suspense
+        credits_are_spent_soonest_to_end_first_and_expire
+        a_hold_is_resolved_once
+        a_hold_never_takes_more_than_there_is
+        many_holders_never_take_more_than_there_is
+    }
+    assert_eq!(ran, CASES);
+}
+
+struct Bench<L> {
+    ledger: Arc<L>,
+    mint: Mint,
+    extra_ms: AtomicU64,
+}
+
+/// Asks again as a caller does, until the store answers.
+macro_rules! answered {
+    ($call:expr) => {{
+        let mut attempts = 0;
+        loop {
+            match $call.await {
+                Err(LedgerError::Store(StoreFault::Throttled(_) | StoreFault::TimedOut(_)))
+                    if attempts < 50 =>
+                {
+                    attempts += 1;
+                }
+                answer => break answer,
+            }
+        }
+    }};
+}
+
+impl<L: Ledger> Bench<L> {
+    fn stamp(&self, at_ms: i64) -> Stamp {
+        Stamp { entry: self.mint.mint(at_ms), at_ms }
+    }
+
+    async fn client(&self, grants: &[(u64, i64)]) -> ClientId {
+        let client = self.mint.mint(START_MS);
+        answered!(self.ledger.open(client)).unwrap();
+        for (credits, days) in grants {
+            self.grant(client, *credits, START_MS + days * DAY_MS).await.unwrap();
+        }
+        client
+    }
+
+    async fn grant(
+        &self,
+        client: ClientId,
+        credits: u64,
+        expires_at_ms: i64,
+    ) -> Result<(), LedgerError> {
+        let request = GrantRequest {
+            id: self.mint.mint(START_MS),
+            credits,
+            expires_at_ms,
+            source: GrantSource::TopUp,
+        };
+        let stamp = self.stamp(START_MS);
+        answered!(self.ledger.grant(client, request.clone(), stamp))
+    }
+
+    async fn lease(
+        &self,
+        client: ClientId,
+        id: LeaseId,
+        want: u64,
+        share: u64,
+        settle: Vec<Settlement>,
+        at_ms: i64,
+    ) -> Result<Leased, LedgerError> {
+        let request = LeaseRequest { id, need: 1, want, share, ttl_ms: TTL_MS, settle };
+        let stamp = self.stamp(at_ms);
+        answered!(self.ledger.lease(client, request.clone(), stamp))
+    }
+
+    async fn settle(&self, client: ClientId, settlement: Settlement, at_ms: i64) {
+        let stamp = self.stamp(at_ms);
+        answered!(self.ledger.settle(client, vec![settlement], stamp)).unwrap();
+    }
+
+    async fn hold(&self, client: ClientId, job: JobId, credits: u64) -> Result<Hold, LedgerError> {
+        let stamp = self.stamp(START_MS);
+        answered!(self.ledger.hold(client, HoldRequest { id: job, credits }, stamp))
+    }
+
+    async fn resolve(
+        &self,
+        client: ClientId,
+        job: JobId,
+        posted: u64,
+    ) -> Result<Hold, LedgerError> {
+        let stamp = self.stamp(START_MS);
+        answered!(self.ledger.resolve(client, job, posted, stamp))
+    }
+
+    /// Reaps, and says what this call moved. Where an answer is lost the amounts are unknown, so
+    /// that cases look at the balance instead.
+    async fn reap(&self, client: ClientId, at_ms: i64) {
+        let stamp = self.stamp(at_ms);
+        let _: Reaped = answered!(self.ledger.reap(client, stamp)).unwrap();
+    }
+
+    /// The balance, checked.
+    async fn balance(&self, client: ClientId) -> Balance {
+        let balance = answered!(self.ledger.balance(client)).unwrap();
+        assert_eq!(violations(&balance, None), [], "{balance:?}");
+        balance
+    }
+
+    fn lease_id(&self) -> LeaseId {
+        self.mint.mint(START_MS + self.extra_ms.fetch_add(1, Ordering::Relaxed).cast_signed())
+    }
+
+    async fn a_client_without_a_balance_is_named(&self) {
+        let nobody = self.mint.mint(START_MS);
+        let answer = answered!(self.ledger.balance(nobody));
+        assert_eq!(answer.unwrap_err(), LedgerError::UnknownClient);
+        let answer = self.lease(nobody, self.lease_id(), 1, 1, vec![], START_MS).await;
+        assert_eq!(answer.unwrap_err(), LedgerError::UnknownClient);
+        let answer = self.hold(nobody, self.mint.mint(START_MS), 1).await;
+        assert_eq!(answer.unwrap_err(), LedgerError::UnknownClient);
+        let answer = self.grant(nobody, 1, START_MS + DAY_MS).await;
+        assert_eq!(answer.unwrap_err(), LedgerError::UnknownClient);
+    }
+
+    async fn a_grant_comes_in_once(&self) {
+        let client = self.client(&[]).await;
+        let request = GrantRequest {
+            id: self.mint.mint(START_MS),
+            credits: 100,
+            expires_at_ms: START_MS + DAY_MS,
+            source: GrantSource::Promotion,
+        };
+        for _ in 0..3 {
+            let stamp = self.stamp(START_MS);
+            answered!(self.ledger.grant(client, request.clone(), stamp)).unwrap();
+        }
+        // Nor when all of it is used and over, and the balance has forgotten it.
+        let lease = self.lease_id();
+        self.lease(client, lease, 100, 1, vec![], START_MS).await.unwrap();
+        self.settle(client, Settlement { lease, used: 100, close: true }, START_MS).await;
+        self.reap(client, START_MS + 2 * DAY_MS).await;
+        let stamp = self.stamp(START_MS);
+        answered!(self.ledger.grant(client, request.clone(), stamp)).unwrap();
+        let balance = self.balance(client).await;
+        assert_eq!((balance.granted, balance.accounts.spent), (100, 100));
+        // Opening again changes nothing.
+        answered!(self.ledger.open(client)).unwrap();
+        assert_eq!(self.balance(client).await, balance);
+    }
+
+    async fn impossible_grants_are_refused(&self) {
+        let client = self.client(&[(5, 1)]).await;
+        for (credits, expires_at_ms) in
+            [(0, START_MS + DAY_MS), (1, START_MS), (GRANTED_MAX, START_MS + DAY_MS)]
+        {
+            let answer = self.grant(client, credits, expires_at_ms).await;
+            assert_eq!(answer.unwrap_err(), LedgerError::InvalidAmount);
+        }
+        assert_eq!(self.balance(client).await.granted, 5);
+    }
+
+    async fn a_lease_is_bounded_by_its_share_and_the_last_credit_is_usable(&self) {
+        let client = self.client(&[(16, 1)]).await;
+        let mut given = Vec::new();
+        loop {
+            let id = self.lease_id();
+            let leased = self.lease(client, id, 100, 8, vec![], START_MS).await.unwrap();
+            if leased.credits == 0 {
+                break;
+            }
+            given.push(leased.credits);
+        }
+        assert_eq!(given[0], 2);
+        assert_eq!(given.last(), Some(&1));
+        assert_eq!(given.iter().sum::<u64>(), 16);
+        let balance = self.balance(client).await;
+        assert_eq!((balance.accounts.available, balance.accounts.leased), (0, 16));
+    }
+
+    async fn a_lease_asked_for_again_is_the_same_lease(&self) {
+        let client = self.client(&[(100, 1)]).await;
+        let id = self.lease_id();
+        for _ in 0..3 {
+            let leased = self.lease(client, id, 10, 1, vec![], START_MS).await.unwrap();
+            assert_eq!(leased.credits, 10);
+        }
+        assert_eq!(self.balance(client).await.accounts.leased, 10);
+        let request = LeaseRequest {
+            id: self.lease_id(),
+            need: 0,
+            want: 0,
+            share: 1,
+            ttl_ms: TTL_MS,
+            settle: vec![],
+        };
+        let stamp = self.stamp(START_MS);
+        let answer = answered!(self.ledger.lease(client, request.clone(), stamp));
+        assert_eq!(answer.unwrap_err(), LedgerError::InvalidAmount);
+    }
+
+    async fn a_settlement_is_a_total_and_counts_once(&self) {
+        let client = self.client(&[(100, 1)]).await;
+        let lease = self.lease_id();
+        self.lease(client, lease, 10, 1, vec![], START_MS).await.unwrap();
+        // 4, then a late 3, then 4 again, then the end at 7, then the end again.
+        for (used, close) in [(4, false), (3, false), (4, false), (7, true), (7, true)] {
+            self.settle(client, Settlement { lease, used, close }, START_MS).await;
+        }
+        let accounts = self.balance(client).await.accounts;
+        assert_eq!((accounts.available, accounts.leased, accounts.spent), (93, 0, 7));
+    }
+
+    async fn more_than_was_leased_cannot_be_reported(&self) {
+        let client = self.client(&[(100, 1)]).await;
+        let lease = self.lease_id();
+        self.lease(client, lease, 10, 1, vec![], START_MS).await.unwrap();
+        let stamp = self.stamp(START_MS);
+        let settlement = Settlement { lease, used: 11, close: true };
+        let answer = answered!(self.ledger.settle(client, vec![settlement], stamp));
+        assert_eq!(answer.unwrap_err(), LedgerError::OverReported { lease, amount: 10, used: 11 });
+        assert_eq!(self.balance(client).await.accounts.leased, 10);
+    }
+
+    async fn settlements_travel_with_a_lease_even_when_nothing_is_left(&self) {
+        let client = self.client(&[(10, 1)]).await;
+        let first = self.lease_id();
+        self.lease(client, first, 10, 1, vec![], START_MS).await.unwrap();
+        let done = Settlement { lease: first, used: 10, close: true };
+        let second = self.lease_id();
+        let leased = self.lease(client, second, 5, 1, vec![done], START_MS).await.unwrap();
+        assert_eq!(leased.credits, 0);
+        let balance = self.balance(client).await;
+        assert_eq!((balance.accounts.spent, balance.leases.len()), (10, 0));
+        // What a settlement gives back can be leased in the same breath.
+        self.grant(client, 4, START_MS + DAY_MS).await.unwrap();
+        let third = self.lease_id();
+        self.lease(client, third, 4, 1, vec![], START_MS).await.unwrap();
+        let half = Settlement { lease: third, used: 1, close: true };
+        let fourth = self.lease_id();
+        let leased = self.lease(client, fourth, 9, 1, vec![half], START_MS).await.unwrap();
+        assert_eq!(leased.credits, 3);
+        let accounts = self.balance(client).await.accounts;
+        assert_eq!((accounts.available, accounts.leased, accounts.spent), (0, 3, 11));
+    }
+
+    async fn a_silent_lease_comes_back_in_two_steps(&self) {
+        let client = self.client(&[(100, 30)]).await;
+        let lease = self.lease_id();
+        self.lease(client, lease, 10, 1, vec![], START_MS).await.unwrap();
+        self.settle(client, Settlement { lease, used: 2, close: false }, START_MS).await;
+        let lapse_ms = START_MS + TTL_MS + CLOCK_SKEW_MS;
+
+        self.reap(client, lapse_ms - 1).await;
+        assert_eq!(self.balance(client).await.accounts.leased, 8);
+
+        let due = answered!(self.ledger.due(lapse_ms, 10_000)).unwrap();
+        assert!(due.contains(&client), "the reaper is not told of a lease that ended");
+        self.reap(client, lapse_ms).await;
+        let balance = self.balance(client).await;
+        assert_eq!((balance.accounts.leased, balance.accounts.suspense), (0, 8));
+        assert_eq!(balance.leases[&lease].state, LeaseState::Lapsed);
+
+        let return_ms = lapse_ms + RECONCILE_WINDOW_MS;
+        let due = answered!(self.ledger.due(return_ms, 10_000)).unwrap();
+        assert!(due.contains(&client), "the reaper is not told of what is in suspense");
+        self.reap(client, return_ms).await;
+        let balance = self.balance(client).await;
+        assert_eq!((balance.accounts.suspense, balance.accounts.available), (0, 98));
+        // Too late: the credits are the client's again, and no report can take them.
+        self.settle(client, Settlement { lease, used: 10, close: true }, return_ms).await;
+        assert_eq!(self.balance(client).await.accounts, balance.accounts);
+    }
+
+    async fn a_late_report_is_honoured_while_the_lease_is_in_suspense(&self) {
+        let client = self.client(&[(100, 30)]).await;
+        let lease = self.lease_id();
+        self.lease(client, lease, 10, 1, vec![], START_MS).await.unwrap();
+        let lapse_ms = START_MS + TTL_MS + CLOCK_SKEW_MS;
+        self.reap(client, lapse_ms).await;
+        self.settle(client, Settlement { lease, used: 6, close: true }, lapse_ms + 1).await;
+        let accounts = self.balance(client).await.accounts;
+        assert_eq!((accounts.suspense, accounts.spent, accounts.available), (0, 6, 94));
+    }
+
+    async fn credits_are_spent_soonest_to_end_first_and_expire(&self) {
+        let client = self.client(&[(10, 9), (10, 1)]).await;
+        let lease = self.lease_id();
+        self.lease(client, lease, 12, 1, vec![], START_MS).await.unwrap();
+        self.settle(client, Settlement { lease, used: 4, close: true }, START_MS).await;
+        // 4 of the grant that ends first are spent; its other 6 end with it.
+        let end_ms = START_MS + DAY_MS;
+        let due = answered!(self.ledger.due(end_ms, 10_000)).unwrap();
+        assert!(due.contains(&client), "the reaper is not told of a grant that ended");
+        self.reap(client, end_ms).await;
+        let balance = self.balance(client).await;
+        let accounts = balance.accounts;
+        assert_eq!((accounts.spent, accounts.expired, accounts.available), (4, 6, 10));
+        assert_eq!(balance.grants.len(), 1);
+
+        // Nothing of an ended grant can be taken, reaped or not; what comes back to it expires.
+        let lease = self.lease_id();
+        self.lease(client, lease, 10, 1, vec![], START_MS).await.unwrap();
+        let late_ms = START_MS + 9 * DAY_MS;
+        self.settle(client, Settlement { lease, used: 1, close: true }, late_ms).await;
+        let leased = self.lease(client, self.lease_id(), 1, 1, vec![], late_ms).await.unwrap();
+        assert_eq!(leased.credits, 0);
+        let due = answered!(self.ledger.due(late_ms, 10_000)).unwrap();
+        assert!(due.contains(&client), "the reaper is not told of credits of an ended grant");
+        self.reap(client, late_ms).await;
+        let balance = self.balance(client).await;
+        assert_eq!((balance.accounts.spent, balance.accounts.expired), (5, 15));
+        assert!(balance.grants.is_empty());
+        assert_eq!(balance.due_at_ms, None);
+    }
+
+    async fn a_hold_is_resolved_once(&self) {
+        let client = self.client(&[(20, 1)]).await;
+        let job: JobId = self.mint.mint(START_MS);
+        for _ in 0..2 {
+            let hold = self.hold(client, job, 8).await.unwrap();
+            assert_eq!((hold.credits, hold.state), (8, HoldState::Held));
+        }
+        assert_eq!(self.balance(client).await.accounts.held, 8);
+        assert_eq!(self.resolve(client, job, 9).await.unwrap_err(), LedgerError::InvalidAmount);
+        for _ in 0..2 {
+            let hold = self.resolve(client, job, 6).await.unwrap();
+            assert_eq!(hold.state, HoldState::Resolved { posted: 6, voided: 2 });
+        }
+        assert_eq!(self.resolve(client, job, 0).await.unwrap_err(), LedgerError::AlreadyResolved);
+        let accounts = self.balance(client).await.accounts;
+        assert_eq!((accounts.held, accounts.spent, accounts.available), (0, 6, 14));
+        let unknown = self.resolve(client, self.mint.mint(START_MS), 0).await;
+        assert_eq!(unknown.unwrap_err(), LedgerError::UnknownHold);
+    }
+
+    async fn a_hold_never_takes_more_than_there_is(&self) {
+        let client = self.client(&[(10, 1)]).await;
+        self.hold(client, self.mint.mint(START_MS), 7).await.unwrap();
+        let refused = self.hold(client, self.mint.mint(START_MS), 4).await;
+        assert_eq!(refused.unwrap_err(), LedgerError::Exhausted { available: 3 });
+        let nothing = self.hold(client, self.mint.mint(START_MS), 0).await;
+        assert_eq!(nothing.unwrap_err(), LedgerError::InvalidAmount);
+        let accounts = self.balance(client).await.accounts;
+        assert_eq!((accounts.held, accounts.available), (7, 3));
+    }
+
+    async fn many_holders_never_take_more_than_there_is(&self) {
+        let client = self.client(&[(30, 1), (30, 2)]).await;
+        let takers: Vec<_> = (0..24)
+            .map(|_| {
+                let ledger = Arc::clone(&self.ledger);
+                let (id, hold) = (self.lease_id(), self.mint.mint::<JobId>(START_MS));
+                let (first, second) = (self.stamp(START_MS), self.stamp(START_MS));
+                tokio::spawn(async move {
+                    let request = LeaseRequest {
+                        id,
+                        need: 1,
+                        want: 3,
+                        share: 1,
+                        ttl_ms: TTL_MS,
+                        settle: vec![],
+                    };
+                    let leased = answered!(ledger.lease(client, request.clone(), first));
+                    let request = HoldRequest { id: hold, credits: 2 };
+                    let held = answered!(ledger.hold(client, request, second));
+                    (leased, held)
+                })
+            })
+            .collect();
+        let (mut leased, mut held) = (0, 0);
+        for taker in takers {
+            let (lease, hold) = taker.await.unwrap();
+            leased += lease.unwrap().credits;
+            match hold {
+                Ok(hold) => held += hold.credits,
+                Err(LedgerError::Exhausted { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        let accounts = self.balance(client).await.accounts;
+        assert_eq!((accounts.leased, accounts.held), (leased, held));
+        assert_eq!(accounts[Account::Available] + leased + held, 60);
+        assert!(accounts.available < 2, "credits were left although more were asked for");
+    }
+}
+
+/// A ledger that fails as a distributed store does: refuses for its load, loses the question,
+/// commits and loses the answer, or does everything twice. Which, follows from a seed.
+#[derive(Debug)]
+pub struct Failing<L> {
+    inner: Arc<L>,
+    random: AtomicU64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    None,
+    Throttle,
+    LoseQuestion,
+    LoseAnswer,
+    Twice,
+}
+
+impl<L> Failing<L> {
+    /// Wraps `inner`.
+    #[must_use]
+    pub fn new(inner: Arc<L>, seed: u64) -> Self {
+        Self { inner, random: AtomicU64::new(seed) }
+    }
+
+    fn fault(&self) -> Fault {
+        // SplitMix64, Steele et al. 2014: one addition per draw, so that tasks can share it.
+        let state = self.random.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        match (z ^ (z >> 31)) % 12 {
+            0 | 1 => Fault::Throttle,
+            2 => Fault::LoseQuestion,
+            3 | 4 => Fault::LoseAnswer,
+            5 | 6 => Fault::Twice,
+            _ => Fault::None,
+        }
+    }
+}
+
+macro_rules! faulty {
+    ($self:ident, $call:expr) => {{
+        match $self.fault() {
+            Fault::None => $call.await,
+            Fault::Throttle => Err(StoreFault::Throttled("injected".into()).into()),
+            Fault::LoseQuestion => Err(StoreFault::TimedOut("injected".into()).into()),
+            Fault::LoseAnswer => {
+                let _ = $call.await;
+                Err(StoreFault::TimedOut("injected".into()).into())
+            }
+            Fault::Twice => {
+                let _ = $call.await;
+                $call.await
+            }
+        }
+    }};
+}
+
+impl<L: Ledger> Ledger for Failing<L> {
+    async fn open(&self, client: ClientId) -> Result<(), LedgerError> {
+        faulty!(self, self.inner.open(client))
+    }
+
+    async fn balance(&self, client: ClientId) -> Result<Balance, LedgerError> {
+        faulty!(self, self.inner.balance(client))
+    }
+
+    async fn grant(
+        &self,
+        client: ClientId,
+        request: GrantRequest,
+        stamp: Stamp,
+    ) -> Result<(), LedgerError> {
+        faulty!(self, self.inner.grant(client, request.clone(), stamp))
+    }
+
+    async fn lease(
+        &self,
+        client: ClientId,
+        request: LeaseRequest,
+        stamp: Stamp,
+    ) -> Result<Leased, LedgerError> {
+        faulty!(self, self.inner.lease(client, request.clone(), stamp))
+    }
+
+    async fn settle(
+        &self,
+        client: ClientId,
+        settlements: Vec<Settlement>,
+        stamp: Stamp,
+    ) -> Result<(), LedgerError> {
+        faulty!(self, self.inner.settle(client, settlements.clone(), stamp))
+    }
+
+    async fn hold(
+        &self,
+        client: ClientId,
+        request: HoldRequest,
+        stamp: Stamp,
+    ) -> Result<Hold, LedgerError> {
+        faulty!(self, self.inner.hold(client, request, stamp))
+    }
+
+    async fn resolve(
+        &self,
+        client: ClientId,
+        job: JobId,
+        posted: u64,
+        stamp: Stamp,
+    ) -> Result<Hold, LedgerError> {
+        faulty!(self, self.inner.resolve(client, job, posted, stamp))
+    }
+
+    async fn reap(&self, client: ClientId, stamp: Stamp) -> Result<Reaped, LedgerError> {
+        faulty!(self, self.inner.reap(client, stamp))
+    }
+
+    async fn due(&self, now_ms: i64, limit: usize) -> Result<Vec<ClientId>, LedgerError> {
+        faulty!(self, self.inner.due(now_ms, limit))
+    }
+}

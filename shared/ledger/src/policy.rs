@@ -1,0 +1,46 @@
+//! The times and sizes that the ledger's promises rest on.
+
+use std::time::Duration;
+
+/// The largest difference between two machines' wall clocks that the ledger allows for, in
+/// milliseconds. A holder stops spending a lease this long before it expires, and the reaper takes
+/// a lease back this long after, so that clocks may differ by twice this before anything overlaps.
+pub const CLOCK_SKEW_MS: i64 = 2_000;
+
+/// How long a lapsed lease waits in `suspense` for its holder's last report, in milliseconds.
+pub const RECONCILE_WINDOW_MS: i64 = 30_000;
+
+/// The most credits that one client can ever have been granted. Keeps every sum far from overflow
+/// and inside the integers that JSON numbers hold exactly.
+pub const GRANTED_MAX: u64 = 1_000_000_000_000_000;
+
+/// How a [`Holder`](crate::Holder) sizes and renews its leases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeasePolicy {
+    /// How long a lease lives without renewal.
+    pub ttl: Duration,
+    /// A lease covers this much time at the client's recent rate.
+    pub horizon: Duration,
+    /// The size of a holder's first lease for a client, in credits.
+    pub initial: u64,
+    /// The largest lease, in credits; below 2^40.
+    pub max: u64,
+    /// A lease takes at most one part in this many of what is available, so that one holder does
+    /// not starve the others; near zero this comes down to single credits.
+    pub share: u64,
+    /// A lease that was not spent from for this long is given back.
+    pub idle: Duration,
+}
+
+impl Default for LeasePolicy {
+    fn default() -> Self {
+        Self {
+            ttl: Duration::from_secs(30),
+            horizon: Duration::from_secs(5),
+            initial: 8,
+            max: 1_000_000,
+            share: 8,
+            idle: Duration::from_secs(10),
+        }
+    }
+}

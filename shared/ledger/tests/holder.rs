@@ -1,0 +1,227 @@
+//! The holder against the in-memory reference, bare and failing.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::{ManualClock, SharedClock, SystemClock, Timestamp};
+use ids::{ClientId, Mint};
+use ledger::conformance::Failing;
+use ledger::invariants::violations;
+use ledger::policy::{CLOCK_SKEW_MS, RECONCILE_WINDOW_MS};
+use ledger::{
+    GrantRequest, GrantSource, Holder, LeasePolicy, Ledger, LedgerError, MemoryLedger, Stamp,
+};
+
+const START_MS: i64 = 1_767_225_600_000;
+
+async fn client_with(ledger: &MemoryLedger, mint: &Mint, credits: u64, now_ms: i64) -> ClientId {
+    let client = mint.mint(now_ms);
+    ledger.open(client).await.unwrap();
+    if credits > 0 {
+        let request = GrantRequest {
+            id: mint.mint(now_ms),
+            credits,
+            expires_at_ms: now_ms + 86_400_000,
+            source: GrantSource::TopUp,
+        };
+        let stamp = Stamp { entry: mint.mint(now_ms), at_ms: now_ms };
+        ledger.grant(client, request, stamp).await.unwrap();
+    }
+    client
+}
+
+fn manual() -> (Arc<ManualClock>, SharedClock) {
+    let clock = ManualClock::at(Timestamp::from_millisecond(START_MS).unwrap());
+    (Arc::clone(&clock), clock)
+}
+
+fn mint() -> Arc<Mint> {
+    Arc::new(Mint::seeded([3; 32]))
+}
+
+fn assert_balances(ledger: &MemoryLedger, client: ClientId) -> ledger::Balance {
+    let (balance, holds) = ledger.audit(client).unwrap();
+    assert_eq!(violations(&balance, Some(&holds)), [], "{balance:?}");
+    balance
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn exactly_what_was_granted_is_served_to_many_callers() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let mint = mint();
+    let clock = SystemClock::shared();
+    let client = client_with(&ledger, &mint, 1_000, clock.now_ms()).await;
+    let holder = Holder::new(Arc::clone(&ledger), clock, mint, LeasePolicy::default());
+    let calls: Vec<_> = (0..2_000)
+        .map(|_| {
+            let holder = Arc::clone(&holder);
+            tokio::spawn(async move { holder.spend(client, 1).await })
+        })
+        .collect();
+    let mut served = 0;
+    for call in calls {
+        match call.await.unwrap() {
+            Ok(_) => served += 1,
+            Err(LedgerError::Exhausted { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(served, 1_000);
+    holder.drain().await;
+    let balance = assert_balances(&ledger, client);
+    assert_eq!(balance.accounts.spent, 1_000);
+    assert!(balance.seq < 500, "{} entries for 1000 calls", balance.seq);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_failing_store_loses_and_doubles_nothing() {
+    for seed in 0..20 {
+        let ledger = Arc::new(MemoryLedger::new());
+        let mint = mint();
+        let clock = SystemClock::shared();
+        let client = client_with(&ledger, &mint, 300, clock.now_ms()).await;
+        let failing = Arc::new(Failing::new(Arc::clone(&ledger), seed));
+        let holder = Holder::new(failing, clock, mint, LeasePolicy::default());
+        let calls: Vec<_> = (0..600)
+            .map(|n| {
+                let holder = Arc::clone(&holder);
+                tokio::spawn(async move {
+                    if n % 3 == 0 {
+                        // Work that fails every other time.
+                        let reserved = holder.reserve(client, 2).await.ok()?;
+                        (n % 2 == 0).then(|| reserved.keep()).map(|_| 2)
+                    } else {
+                        holder.spend(client, 1).await.ok().map(|_| 1)
+                    }
+                })
+            })
+            .collect();
+        let mut served = 0;
+        for call in calls {
+            served += call.await.unwrap().unwrap_or(0);
+        }
+        for _ in 0..20 {
+            holder.drain().await;
+        }
+        let balance = assert_balances(&ledger, client);
+        assert!(served <= 300);
+        assert_eq!(balance.accounts.spent, served, "seed {seed}");
+        assert_eq!(balance.accounts.leased, 0, "seed {seed}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_spent_from_a_lease_that_ended() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let (hand, clock) = manual();
+    let mint = mint();
+    let client = client_with(&ledger, &mint, 100, START_MS).await;
+    let policy = LeasePolicy::default();
+    let holder = Holder::new(Arc::clone(&ledger), clock, mint, policy.clone());
+    holder.spend(client, 1).await.unwrap();
+    let first = *assert_balances(&ledger, client).leases.keys().next().unwrap();
+
+    // The margin of a skewed clock before the lease's end.
+    hand.advance(policy.ttl - Duration::from_millis(CLOCK_SKEW_MS.unsigned_abs()));
+    holder.spend(client, 1).await.unwrap();
+    let balance = assert_balances(&ledger, client);
+    assert!(!balance.leases.contains_key(&first), "the old lease was spent from or not settled");
+    assert_eq!(balance.accounts.spent, 1);
+
+    // A process that was frozen: only the wall clock moved.
+    let second = *balance.leases.keys().next().unwrap();
+    hand.skew(i64::try_from(policy.ttl.as_millis()).unwrap());
+    holder.spend(client, 1).await.unwrap();
+    assert!(!assert_balances(&ledger, client).leases.contains_key(&second));
+}
+
+#[tokio::test]
+async fn a_crashed_holder_strands_its_lease_until_the_reaper_comes_and_no_longer() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let (hand, clock) = manual();
+    let mint = mint();
+    let client = client_with(&ledger, &mint, 100, START_MS).await;
+    let policy = LeasePolicy::default();
+    let holder =
+        Holder::new(Arc::clone(&ledger), Arc::clone(&clock), Arc::clone(&mint), policy.clone());
+    holder.spend(client, 1).await.unwrap();
+    drop(holder);
+
+    hand.advance(policy.ttl + Duration::from_millis(CLOCK_SKEW_MS.unsigned_abs()));
+    let reap = |at_ms| {
+        let (ledger, stamp) = (Arc::clone(&ledger), Stamp { entry: mint.mint(at_ms), at_ms });
+        async move { ledger.reap(client, stamp).await.unwrap() }
+    };
+    assert_eq!(reap(clock.now_ms()).await.lapsed, 8);
+    hand.advance(Duration::from_millis(RECONCILE_WINDOW_MS.unsigned_abs()));
+    assert_eq!(reap(clock.now_ms()).await.returned, 8);
+    assert_eq!(assert_balances(&ledger, client).accounts.available, 100);
+}
+
+#[tokio::test]
+async fn idle_leases_are_given_back_and_cells_forgotten() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let (hand, clock) = manual();
+    let mint = mint();
+    let client = client_with(&ledger, &mint, 100, START_MS).await;
+    let policy = LeasePolicy::default();
+    let holder = Holder::new(Arc::clone(&ledger), clock, mint, policy.clone());
+    let spent = holder.spend(client, 1).await.unwrap();
+    assert_eq!(spent.remaining, 99);
+    holder.sweep().await;
+    assert_eq!(assert_balances(&ledger, client).accounts.leased, 8);
+    hand.advance(policy.idle);
+    holder.sweep().await;
+    let accounts = assert_balances(&ledger, client).accounts;
+    assert_eq!((accounts.leased, accounts.spent), (0, 1));
+    // And the client can go on.
+    assert_eq!(holder.spend(client, 1).await.unwrap().remaining, 98);
+}
+
+#[tokio::test]
+async fn work_that_fails_costs_nothing_even_if_its_lease_ends_meanwhile() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let (_, clock) = manual();
+    let mint = mint();
+    let client = client_with(&ledger, &mint, 20, START_MS).await;
+    let holder = Holder::new(Arc::clone(&ledger), clock, mint, LeasePolicy::default());
+    let working = holder.reserve(client, 2).await.unwrap();
+    holder.drain().await;
+    assert_eq!(assert_balances(&ledger, client).accounts.spent, 0, "settled while reserved");
+    drop(working);
+    holder.drain().await;
+    let accounts = assert_balances(&ledger, client).accounts;
+    assert_eq!((accounts.spent, accounts.leased, accounts.available), (0, 0, 20));
+
+    let working = holder.reserve(client, 2).await.unwrap();
+    assert_eq!(working.keep().remaining, 18);
+    holder.drain().await;
+    assert_eq!(assert_balances(&ledger, client).accounts.spent, 2);
+}
+
+#[tokio::test]
+async fn a_client_without_credits_does_not_reach_the_ledger_with_every_call() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let (hand, clock) = manual();
+    let mint = mint();
+    let client = client_with(&ledger, &mint, 0, START_MS).await;
+    let holder = Holder::new(Arc::clone(&ledger), clock, Arc::clone(&mint), LeasePolicy::default());
+    let refused = LedgerError::Exhausted { available: 0 };
+    assert_eq!(holder.spend(client, 1).await, Err(refused.clone()));
+    let request = GrantRequest {
+        id: mint.mint(START_MS),
+        credits: 1,
+        expires_at_ms: START_MS + 86_400_000,
+        source: GrantSource::TopUp,
+    };
+    let stamp = Stamp { entry: mint.mint(START_MS), at_ms: START_MS };
+    ledger.grant(client, request, stamp).await.unwrap();
+    // For half a second the answer is remembered, then the top-up is seen.
+    assert_eq!(holder.spend(client, 1).await, Err(refused));
+    hand.advance(Duration::from_millis(500));
+    assert_eq!(holder.spend(client, 1).await.unwrap().remaining, 0);
+    let nobody = mint.mint(START_MS);
+    assert_eq!(holder.spend(nobody, 1).await, Err(LedgerError::UnknownClient));
+}

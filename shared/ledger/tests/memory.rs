@@ -1,0 +1,18 @@
+//! The in-memory reference passes the suite, bare and failing.
+
+use std::sync::Arc;
+
+use ledger::MemoryLedger;
+use ledger::conformance::{Failing, run};
+
+#[tokio::test]
+async fn the_reference_conforms() {
+    run(Arc::new(MemoryLedger::new()), 1).await;
+}
+
+#[tokio::test]
+async fn the_reference_conforms_when_the_store_fails() {
+    for seed in 0..50 {
+        run(Arc::new(Failing::new(Arc::new(MemoryLedger::new()), seed)), seed).await;
+    }
+}
