@@ -1,0 +1,144 @@
+//! Where a function finds what it works on. Read from the environment in one place.
+
+use std::collections::HashMap;
+
+use crate::schema::Table;
+
+/// A setting that is missing or wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// It is not set.
+    #[error("the environment variable {0} is not set")]
+    Missing(&'static str),
+    /// It is set to something impossible.
+    #[error("the environment variable {name} must be {expected}")]
+    Invalid {
+        /// Its name.
+        name: &'static str,
+        /// What it should be.
+        expected: &'static str,
+    },
+}
+
+/// AWS's endpoints where they are not AWS's own: the local stack's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoints {
+    /// DynamoDB's URL.
+    pub dynamodb: String,
+    /// SQS's URL.
+    pub sqs: String,
+    /// S3's URL.
+    pub s3: String,
+    /// The access key's id.
+    pub access_key_id: String,
+    /// The access key's secret.
+    pub secret_access_key: String,
+}
+
+/// What all functions of a stage are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// `dev`, `qa`, `uat`, `prod` or `local`; part of every name.
+    pub stage: String,
+    /// This function's AWS Region, and the home of clients created here.
+    pub region: String,
+    /// Where clients reach the API, without a slash at the end: `https://api.example.com`. Tokens
+    /// are issued by it, and pictures of normal memes are under it.
+    pub base_url: String,
+    /// The bucket that generated pictures are in.
+    pub pictures_bucket: String,
+    /// The URL of the queue of generations.
+    pub generations_queue_url: String,
+    /// Endpoints other than AWS's own.
+    pub endpoints: Option<Endpoints>,
+}
+
+/// The environment variables that [`Config`] is read from; `template.yaml` sets them.
+pub const VARIABLES: &[&str] =
+    &["MEMES_STAGE", "MEMES_BASE_URL", "MEMES_PICTURES_BUCKET", "MEMES_GENERATIONS_QUEUE_URL"];
+
+impl Config {
+    /// Reads the function's environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the variable.
+    pub fn from_environment() -> Result<Self, ConfigError> {
+        Self::from_variables(&std::env::vars().collect())
+    }
+
+    /// Reads the configuration from variables.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the variable.
+    pub fn from_variables(variables: &HashMap<String, String>) -> Result<Self, ConfigError> {
+        let get = |name: &'static str| {
+            variables
+                .get(name)
+                .filter(|value| !value.trim().is_empty())
+                .cloned()
+                .ok_or(ConfigError::Missing(name))
+        };
+        let base_url = get("MEMES_BASE_URL")?;
+        if !base_url.starts_with("https://") && !base_url.starts_with("http://") {
+            return Err(ConfigError::Invalid {
+                name: "MEMES_BASE_URL",
+                expected: "a URL that begins with https://",
+            });
+        }
+        Ok(Self {
+            stage: get("MEMES_STAGE")?,
+            // Lambda sets it.
+            region: get("AWS_REGION")?,
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            // Not every function is told of every resource: what it does not use it does not get.
+            pictures_bucket: get("MEMES_PICTURES_BUCKET").unwrap_or_default(),
+            generations_queue_url: get("MEMES_GENERATIONS_QUEUE_URL").unwrap_or_default(),
+            endpoints: None,
+        })
+    }
+
+    /// The name of `table` in this stage.
+    #[must_use]
+    pub fn table(&self, table: Table) -> String {
+        table.in_stage(&self.stage)
+    }
+
+    /// What tokens are for: the API of this stage.
+    #[must_use]
+    pub fn audience(&self) -> &str {
+        &self.base_url
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables() -> HashMap<String, String> {
+        [
+            ("MEMES_STAGE", "qa"),
+            ("MEMES_BASE_URL", "https://qa.example.com/"),
+            ("AWS_REGION", "eu-central-1"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+    }
+
+    #[test]
+    fn the_environment_becomes_a_configuration() {
+        let config = Config::from_variables(&variables()).unwrap();
+        assert_eq!(config.base_url, "https://qa.example.com");
+        assert_eq!(config.table(crate::schema::LEDGER), "memes-qa-ledger");
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        let mut without = variables();
+        without.remove("MEMES_STAGE");
+        assert_eq!(Config::from_variables(&without), Err(ConfigError::Missing("MEMES_STAGE")));
+        let mut wrong = variables();
+        wrong.insert("MEMES_BASE_URL".to_owned(), "qa.example.com".to_owned());
+        let error = Config::from_variables(&wrong).unwrap_err();
+        assert!(error.to_string().contains("MEMES_BASE_URL"));
+    }
+}

@@ -1,0 +1,214 @@
+//! What the DynamoDB stores share: errors told apart, and items read and written as types.
+
+use std::collections::HashMap;
+use std::error::Error;
+
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// An item as DynamoDB has it.
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// Why a store gave no answer, or not the wanted one.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// What the write relied on is not so (any more). Nothing was changed.
+    #[error("a condition of the write does not hold")]
+    Conflict,
+    /// The store refuses for its load. Nothing was changed.
+    #[error("the store throttles: {0}")]
+    Throttled(String),
+    /// No answer came in time; a write may have been made.
+    #[error("the store did not answer in time: {0}")]
+    TimedOut(String),
+    /// An item is not what this version of the service writes.
+    #[error("an item cannot be read: {0}")]
+    Unreadable(String),
+    /// Anything else.
+    #[error("the store failed: {0}")]
+    Failed(String),
+}
+
+impl StoreError {
+    /// Sorts an SDK error by what the caller can do about it.
+    pub(crate) fn from_sdk<E, R>(error: SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        R: std::fmt::Debug,
+    {
+        let text = DisplayErrorContext(&error).to_string();
+        match &error {
+            SdkError::TimeoutError(_) => return Self::TimedOut(text),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() || failure.is_io() => {
+                return Self::TimedOut(text);
+            }
+            SdkError::ResponseError(_) => return Self::TimedOut(text),
+            _ => {}
+        }
+        match error.code() {
+            Some("ConditionalCheckFailedException") => Self::Conflict,
+            Some(
+                "ProvisionedThroughputExceededException"
+                | "ThrottlingException"
+                | "RequestLimitExceeded"
+                | "TransactionInProgressException"
+                | "TransactionConflictException",
+            ) => Self::Throttled(text),
+            Some("InternalServerError") => Self::TimedOut(text),
+            _ => Self::Failed(text),
+        }
+    }
+}
+
+impl From<StoreError> for ledger::StoreFault {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Throttled(text) => Self::Throttled(text),
+            StoreError::TimedOut(text) => Self::TimedOut(text),
+            error => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+/// Reads an item as a `T`.
+pub(crate) fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
+    serde_dynamo::from_item(item).map_err(|error| StoreError::Unreadable(error.to_string()))
+}
+
+/// Writes a `T` as an item.
+pub(crate) fn write<T: Serialize>(value: &T) -> Result<Item, StoreError> {
+    serde_dynamo::to_item(value).map_err(|error| StoreError::Unreadable(error.to_string()))
+}
+
+/// Writes a `T` as one attribute.
+pub(crate) fn attribute<T: Serialize>(value: &T) -> Result<AttributeValue, StoreError> {
+    serde_dynamo::to_attribute_value(value)
+        .map_err(|error| StoreError::Unreadable(error.to_string()))
+}
+
+/// A string attribute.
+pub(crate) fn s(text: impl ToString) -> AttributeValue {
+    AttributeValue::S(text.to_string())
+}
+
+/// A number attribute.
+pub(crate) fn n(number: impl ToString) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+/// Builds update and condition expressions, with every name and value as a placeholder: DynamoDB
+/// reserves hundreds of words, `state` and `used` among them.
+#[derive(Debug, Default)]
+pub(crate) struct Expression {
+    sets: Vec<String>,
+    removes: Vec<String>,
+    conditions: Vec<String>,
+    names: HashMap<String, String>,
+    values: HashMap<String, AttributeValue>,
+}
+
+impl Expression {
+    /// A placeholder for the attribute at `path`, a list of names from the item inwards.
+    pub(crate) fn path(&mut self, path: &[&str]) -> String {
+        let mut placeholders = Vec::with_capacity(path.len());
+        for name in path {
+            let known = self.names.iter().find(|(_, value)| value == name);
+            let placeholder = match known {
+                Some((placeholder, _)) => placeholder.clone(),
+                None => {
+                    let placeholder = format!("#n{}", self.names.len());
+                    self.names.insert(placeholder.clone(), (*name).to_owned());
+                    placeholder
+                }
+            };
+            placeholders.push(placeholder);
+        }
+        placeholders.join(".")
+    }
+
+    /// A placeholder for `value`.
+    pub(crate) fn value(&mut self, value: AttributeValue) -> String {
+        let placeholder = format!(":v{}", self.values.len());
+        self.values.insert(placeholder.clone(), value);
+        placeholder
+    }
+
+    /// `path = value`.
+    pub(crate) fn set(&mut self, path: &[&str], value: AttributeValue) -> &mut Self {
+        let (path, value) = (self.path(path), self.value(value));
+        self.sets.push(format!("{path} = {value}"));
+        self
+    }
+
+    /// `path = value`, unless there is one.
+    pub(crate) fn set_if_absent(&mut self, path: &[&str], value: AttributeValue) -> &mut Self {
+        let (path, value) = (self.path(path), self.value(value));
+        self.sets.push(format!("{path} = if_not_exists({path}, {value})"));
+        self
+    }
+
+    /// `path = path + by`; where `by` is negative, only if there is that much.
+    pub(crate) fn shift(&mut self, path: &[&str], by: i64) -> &mut Self {
+        let path = self.path(path);
+        let amount = self.value(n(by.unsigned_abs()));
+        if by < 0 {
+            self.conditions.push(format!("{path} >= {amount}"));
+            self.sets.push(format!("{path} = {path} - {amount}"));
+        } else {
+            self.conditions.push(format!("attribute_exists({path})"));
+            self.sets.push(format!("{path} = {path} + {amount}"));
+        }
+        self
+    }
+
+    /// Takes the attribute away.
+    pub(crate) fn remove(&mut self, path: &[&str]) -> &mut Self {
+        let path = self.path(path);
+        self.removes.push(path);
+        self
+    }
+
+    /// Requires `path = value`.
+    pub(crate) fn require(&mut self, path: &[&str], value: AttributeValue) -> &mut Self {
+        let (path, value) = (self.path(path), self.value(value));
+        self.conditions.push(format!("{path} = {value}"));
+        self
+    }
+
+    /// Requires that there is (not) such an attribute.
+    pub(crate) fn require_exists(&mut self, path: &[&str], exists: bool) -> &mut Self {
+        let path = self.path(path);
+        let function = if exists { "attribute_exists" } else { "attribute_not_exists" };
+        self.conditions.push(format!("{function}({path})"));
+        self
+    }
+
+    /// The update expression.
+    pub(crate) fn update(&self) -> String {
+        let mut parts = Vec::new();
+        if !self.sets.is_empty() {
+            parts.push(format!("SET {}", self.sets.join(", ")));
+        }
+        if !self.removes.is_empty() {
+            parts.push(format!("REMOVE {}", self.removes.join(", ")));
+        }
+        parts.join(" ")
+    }
+
+    /// The condition expression; none if nothing is required.
+    pub(crate) fn condition(&self) -> Option<String> {
+        (!self.conditions.is_empty()).then(|| self.conditions.join(" AND "))
+    }
+
+    /// What the name placeholders stand for.
+    pub(crate) fn names(&self) -> Option<HashMap<String, String>> {
+        (!self.names.is_empty()).then(|| self.names.clone())
+    }
+
+    /// What the value placeholders stand for.
+    pub(crate) fn values(&self) -> Option<HashMap<String, AttributeValue>> {
+        (!self.values.is_empty()).then(|| self.values.clone())
+    }
+}

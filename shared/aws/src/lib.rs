@@ -1,0 +1,29 @@
+//! The adapters to AWS: what the pure crates decide is kept, queued and read here.
+//!
+//! Each store is a concrete type over an SDK client, and knows one table or bucket. Where a write
+//! must not happen twice it is conditional; where two things must happen together they are one
+//! transaction. The stores work unchanged on the local stack, which speaks AWS's protocols.
+
+pub mod clients;
+pub mod config;
+mod connect;
+mod core;
+mod dynamo;
+pub mod generations;
+pub mod idempotency;
+pub mod keys;
+mod ledger;
+pub mod memes;
+pub mod onboarding;
+mod pictures;
+mod queue;
+pub mod schema;
+pub mod telemetry;
+
+pub use config::{Config, ConfigError, Endpoints};
+pub use connect::Aws;
+pub use core::{Core, CoreError, mint, request_ids};
+pub use dynamo::StoreError;
+pub use ledger::DynamoLedger;
+pub use pictures::PictureStore;
+pub use queue::{GenerationMessage, GenerationQueue};

@@ -1,0 +1,65 @@
+//! The queue of generations.
+
+use aws_sdk_sqs::Client;
+use ids::{ClientId, JobId};
+use serde::{Deserialize, Serialize};
+
+use crate::dynamo::StoreError;
+
+/// A message that says: work on this job. All else is in the job's own item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GenerationMessage {
+    /// The job.
+    pub job_id: JobId,
+}
+
+/// The queue of generations.
+#[derive(Debug, Clone)]
+pub struct GenerationQueue {
+    client: Client,
+    url: String,
+}
+
+impl GenerationQueue {
+    /// The queue at `url`.
+    #[must_use]
+    pub const fn new(client: Client, url: String) -> Self {
+        Self { client, url }
+    }
+
+    /// Sends a job to the workers. The client is its message group, so that SQS hands out the jobs
+    /// of many clients fairly.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the queue did not take it; the sweep sends it again.
+    pub async fn send(&self, job: JobId, client: ClientId) -> Result<(), StoreError> {
+        let body = serde_json::to_string(&GenerationMessage { job_id: job })
+            .map_err(|error| StoreError::Failed(error.to_string()))?;
+        self.client
+            .send_message()
+            .queue_url(&self.url)
+            .message_group_id(client.to_string())
+            .message_body(body)
+            .send()
+            .await
+            .map_err(StoreError::from_sdk)?;
+        Ok(())
+    }
+
+    /// Keeps a message that is being worked on hidden for another `seconds`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the queue did not agree; the message may come to another worker, which
+    /// will find the job claimed.
+    pub async fn hide(&self, receipt_handle: &str, seconds: i32) -> Result<(), StoreError> {
+        self.client
+            .change_message_visibility()
+            .queue_url(&self.url)
+            .receipt_handle(receipt_handle)
+            .visibility_timeout(seconds)
+            .send()
+            .await
+            .map_err(StoreError::from_sdk)?;
+        Ok(())
+    }
+}
