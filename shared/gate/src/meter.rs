@@ -1,0 +1,205 @@
+//! That a call is paid for, and not one of too many at once.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::{SharedClock, Timestamp};
+use edge::{Burst, Credits, MONTH_S, Problem, RateLimits};
+use governor::clock::{Clock as _, MonotonicClock};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use ids::ClientId;
+use ledger::{Holder, Ledger, LedgerError, Reservation, Spent, StoreFault};
+use maas_aws::DynamoLedger;
+use quick_cache::sync::Cache;
+
+use crate::admission::Caller;
+
+/// How many clients' recent calls a process remembers.
+const REMEMBERED: usize = 20_000;
+
+type Limiter = RateLimiter<NotKeyed, InMemoryState, MonotonicClock, StateInformationMiddleware>;
+
+/// One client's recent calls, against the limit of its plan at the time.
+struct Recent {
+    limit: u32,
+    limiter: Limiter,
+}
+
+/// Counts calls and credits.
+pub struct Meter {
+    holder: Arc<Holder<DynamoLedger>>,
+    recent: Cache<ClientId, Arc<Recent>>,
+    clock: SharedClock,
+}
+
+impl std::fmt::Debug for Meter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Meter").finish_non_exhaustive()
+    }
+}
+
+/// Credits taken for work that may still fail. They go back if this is dropped.
+#[derive(Debug)]
+#[must_use = "dropping it gives the credits back"]
+pub struct Reserved {
+    reservation: Reservation,
+    limits: RateLimits,
+}
+
+impl Reserved {
+    /// The work is done. Says what the reply tells about limits.
+    pub fn keep(self) -> RateLimits {
+        self.reservation.keep();
+        self.limits
+    }
+}
+
+impl Meter {
+    /// A meter that spends from `holder`'s leases.
+    #[must_use]
+    pub fn new(holder: Arc<Holder<DynamoLedger>>, clock: SharedClock) -> Self {
+        Self { holder, recent: Cache::new(REMEMBERED), clock }
+    }
+
+    /// The holder, for whoever looks after its leases.
+    #[must_use]
+    pub fn holder(&self) -> &Arc<Holder<DynamoLedger>> {
+        &self.holder
+    }
+
+    /// Charges a call that cannot fail any more.
+    ///
+    /// # Errors
+    /// The problem that the caller is told; nothing was charged then.
+    pub async fn charge(&self, caller: &Caller, credits: u64) -> Result<RateLimits, Problem> {
+        let burst = self.pace(caller)?;
+        match self.holder.spend(caller.client(), credits).await {
+            Ok(spent) => Ok(limits(caller, burst, spent)),
+            Err(error) => Err(self.refused(caller, burst, credits, error).await),
+        }
+    }
+
+    /// Takes the price of a call that may still fail.
+    ///
+    /// # Errors
+    /// The problem that the caller is told; nothing was taken then.
+    pub async fn reserve(&self, caller: &Caller, credits: u64) -> Result<Reserved, Problem> {
+        let burst = self.pace(caller)?;
+        match self.holder.reserve(caller.client(), credits).await {
+            Ok(reservation) => {
+                let limits = limits(caller, burst, reservation.spent());
+                Ok(Reserved { reservation, limits })
+            }
+            Err(error) => Err(self.refused(caller, burst, credits, error).await),
+        }
+    }
+
+    /// Counts a call that is charged elsewhere, and says what the reply tells about limits.
+    ///
+    /// # Errors
+    /// The problem that the caller is told if it calls too often, or the balance cannot be read.
+    pub async fn count(&self, caller: &Caller) -> Result<Counted, Problem> {
+        Ok(Counted { burst: self.pace(caller)? })
+    }
+
+    /// What a reply tells about limits after credits were held.
+    ///
+    /// # Errors
+    /// [`Problem`] if the balance cannot be read.
+    pub async fn limits_now(
+        &self,
+        caller: &Caller,
+        counted: Counted,
+    ) -> Result<RateLimits, Problem> {
+        let balance = self.holder.ledger().balance(caller.client()).await.map_err(store)?;
+        let spent = Spent {
+            remaining: balance.accounts.available + balance.accounts.leased,
+            next_expiry_ms: balance.next_expiry_ms(),
+        };
+        Ok(limits(caller, counted.burst, spent))
+    }
+
+    fn pace(&self, caller: &Caller) -> Result<Burst, Problem> {
+        let limit = caller.terms().burst_per_second.max(1);
+        let recent = match self.recent.get(&caller.client()) {
+            Some(recent) if recent.limit == limit => recent,
+            _ => {
+                let quota = Quota::per_second(NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN));
+                let limiter = RateLimiter::direct_with_clock(quota, MonotonicClock)
+                    .with_middleware::<StateInformationMiddleware>();
+                let recent = Arc::new(Recent { limit, limiter });
+                self.recent.insert(caller.client(), Arc::clone(&recent));
+                recent
+            }
+        };
+        match recent.limiter.check() {
+            Ok(state) => {
+                Ok(Burst { limit, remaining: state.remaining_burst_capacity(), window_s: 1 })
+            }
+            Err(too_early) => {
+                let wait = too_early.wait_time_from(MonotonicClock.now());
+                Err(Problem::rate_limited(seconds_up(wait)))
+            }
+        }
+    }
+
+    async fn refused(
+        &self,
+        caller: &Caller,
+        burst: Burst,
+        needed: u64,
+        error: LedgerError,
+    ) -> Problem {
+        match error {
+            LedgerError::Exhausted { available } => {
+                let spent = Spent { remaining: available, next_expiry_ms: None };
+                Problem::credits_exhausted(needed, self.credits_return_at(caller))
+                    .with_limits(&limits(caller, burst, spent))
+            }
+            error => store(error),
+        }
+    }
+
+    /// When the plan grants credits again.
+    fn credits_return_at(&self, caller: &Caller) -> Option<Timestamp> {
+        caller.entitlement.plan_until.filter(|until| *until > self.clock.now())
+    }
+}
+
+/// A call that was counted against the pace of its client.
+#[derive(Debug, Clone, Copy)]
+pub struct Counted {
+    burst: Burst,
+}
+
+/// The problem behind a fault of the ledger that is not the caller's.
+fn store(error: LedgerError) -> Problem {
+    match error {
+        LedgerError::Store(StoreFault::Throttled(_) | StoreFault::TimedOut(_))
+        | LedgerError::Contended => Problem::overloaded(1).caused_by(error),
+        error => Problem::internal(error),
+    }
+}
+
+fn limits(caller: &Caller, burst: Burst, spent: Spent) -> RateLimits {
+    let now_ms = caller.now.as_millisecond();
+    let reset_s = spent.next_expiry_ms.map_or(u64::from(MONTH_S), |at_ms| {
+        u64::try_from(at_ms.saturating_sub(now_ms) / 1_000).unwrap_or(0)
+    });
+    RateLimits {
+        burst,
+        credits: Credits {
+            quota: caller.terms().monthly_credits,
+            window_s: MONTH_S,
+            remaining: spent.remaining,
+            reset_s,
+        },
+    }
+}
+
+fn seconds_up(wait: Duration) -> u32 {
+    u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX).max(1)
+}

@@ -1,0 +1,71 @@
+//! What the functions that answer callers share, in one process.
+
+use std::sync::Arc;
+
+use auth::TokenParties;
+use ledger::{Holder, LeasePolicy};
+use maas_aws::{Config, Core, CoreError};
+
+use crate::admission::{Gate, GateError};
+use crate::meter::Meter;
+
+/// Why a process cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// What all functions need is not there.
+    #[error(transparent)]
+    Core(#[from] CoreError),
+    /// The gate cannot be opened.
+    #[error(transparent)]
+    Gate(#[from] GateError),
+}
+
+/// What the functions that answer callers share, in one process. In Lambda that is one function; in
+/// the local stack it is all of them, which spend from the same leases.
+#[derive(Debug, Clone)]
+pub struct Platform {
+    /// The stores, the time, identifiers.
+    pub core: Core,
+    /// Admits callers.
+    pub gate: Arc<Gate>,
+    /// Charges them.
+    pub meter: Arc<Meter>,
+}
+
+impl Platform {
+    /// Starts with the environment's configuration and the machine's clock.
+    ///
+    /// # Errors
+    /// [`StartError`] says what is missing.
+    pub async fn from_environment() -> Result<Self, StartError> {
+        Ok(Self::new(Core::from_environment().await?).await?)
+    }
+
+    /// Starts on `core`.
+    ///
+    /// # Errors
+    /// [`GateError`] if there are no keys to verify tokens with.
+    pub async fn new(core: Core) -> Result<Self, GateError> {
+        let holder = Holder::new(
+            Arc::clone(&core.ledger),
+            Arc::clone(&core.clock),
+            Arc::clone(&core.mint),
+            LeasePolicy::default(),
+        );
+        let gate = Gate::open(
+            &parties(core.aws.config()),
+            core.aws.keys(),
+            core.aws.clients(),
+            Arc::clone(&core.clock),
+        )
+        .await?;
+        let meter = Meter::new(holder, Arc::clone(&core.clock));
+        Ok(Self { core, gate: Arc::new(gate), meter: Arc::new(meter) })
+    }
+}
+
+/// Who issues the tokens of a stage, and for whom.
+#[must_use]
+pub fn parties(config: &Config) -> TokenParties {
+    TokenParties { issuer: config.base_url.clone(), audience: config.audience().to_owned() }
+}
