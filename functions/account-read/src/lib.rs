@@ -1,0 +1,81 @@
+//! `GET /v1/account`: plan, credits, limits.
+
+use edge::models::{AccountView, BalanceView, LimitsView, SubscriptionView};
+use edge::{Body, Problem, Request, Response, no_query, reply};
+use entitlements::{Product, Scope, Status};
+use gate::Platform;
+use ledger::Ledger;
+use maas_aws::clients::ClientStore;
+
+/// What the function works with.
+#[derive(Debug)]
+pub struct Context {
+    platform: Platform,
+    clients: ClientStore,
+}
+
+impl Context {
+    /// A context on what the process shares.
+    #[must_use]
+    pub fn new(platform: &Platform) -> Self {
+        Self { clients: platform.core.aws.clients(), platform: platform.clone() }
+    }
+}
+
+/// Shows a client its account.
+///
+/// # Errors
+/// The problem that the client is told.
+pub async fn handle(context: &Context, request: Request) -> Result<Response<Body>, Problem> {
+    let caller = context.platform.gate.admit(&request, Scope::AccountRead).await?;
+    no_query(&request)?;
+    let client = caller.client();
+    let record = context.clients.find(client).await;
+    let record = record
+        .map_err(|error| Problem::overloaded(1).caused_by(error))?
+        .ok_or_else(Problem::not_found)?;
+    let balance = context.platform.core.ledger.balance(client).await;
+    let balance = balance.map_err(|error| Problem::overloaded(1).caused_by(error))?;
+    let plan = record.entitlement.plan_at(caller.now);
+    let terms = plan.terms();
+    let accounts = balance.accounts;
+    reply::ok(&AccountView {
+        client_id: client,
+        name: record.profile.name,
+        plan: plan.as_str().to_owned(),
+        ai: record.entitlement.has_ai(caller.now),
+        subscriptions: record
+            .subscriptions
+            .iter()
+            .map(|subscription| SubscriptionView {
+                product: match subscription.product {
+                    Product::Memes(_) => "memes",
+                    Product::MemesAi => "memes-ai",
+                }
+                .to_owned(),
+                status: match subscription.status {
+                    Status::Trialing => "trialing",
+                    Status::Active => "active",
+                    Status::PastDue => "past_due",
+                    Status::Canceled => "canceled",
+                }
+                .to_owned(),
+                period_end: Some(subscription.period_end),
+            })
+            .collect(),
+        balance: BalanceView {
+            granted: balance.granted,
+            available: accounts.available,
+            leased: accounts.leased,
+            held: accounts.held,
+            suspense: accounts.suspense,
+            spent: accounts.spent,
+            expired: accounts.expired,
+        },
+        limits: LimitsView {
+            monthly_credits: terms.monthly_credits,
+            burst_per_second: terms.burst_per_second,
+            generations_in_flight: terms.generations_in_flight,
+        },
+    })
+}

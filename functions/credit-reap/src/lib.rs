@@ -1,0 +1,57 @@
+//! Takes credits back from silent holders, and ends grants whose time is over.
+//!
+//! Called every minute; goes through what is due several times within it, so that credits of a
+//! crashed holder are back within two minutes.
+
+use ledger::{Ledger, LedgerError, Reaped};
+use maas_aws::Core;
+
+/// How many clients are looked at in one go.
+const AT_ONCE: usize = 500;
+
+/// What the function works with.
+#[derive(Debug)]
+pub struct Context {
+    core: Core,
+}
+
+impl Context {
+    /// A context on what the process shares.
+    #[must_use]
+    pub fn new(core: &Core) -> Self {
+        Self { core: core.clone() }
+    }
+}
+
+/// Goes through what is due once, and says what was moved in all.
+///
+/// # Errors
+/// [`LedgerError`] if what is due cannot be read. A client whose balance cannot be changed now is
+/// left for the next time.
+pub async fn handle(context: &Context) -> Result<Reaped, LedgerError> {
+    let core = &context.core;
+    let mut total = Reaped::default();
+    // The time is taken before what is due is read: a lease can only seem younger than it is.
+    let now_ms = core.clock.now_ms();
+    for client in core.ledger.due(now_ms, AT_ONCE).await? {
+        let mut stamp = core.stamp();
+        stamp.at_ms = now_ms;
+        match core.ledger.reap(client, stamp).await {
+            Ok(reaped) => {
+                total.lapsed += reaped.lapsed;
+                total.returned += reaped.returned;
+                total.expired += reaped.expired;
+            }
+            Err(error) => tracing::warn!(client.id = %client, %error, "a balance was not reaped"),
+        }
+    }
+    if total != Reaped::default() {
+        tracing::info!(
+            lapsed = total.lapsed,
+            returned = total.returned,
+            expired = total.expired,
+            "reaped"
+        );
+    }
+    Ok(total)
+}

@@ -1,0 +1,31 @@
+//! The function in Lambda: called every minute, it makes a pass every ten seconds for most of it.
+
+use std::time::Duration;
+
+use credit_reap::{Context, handle};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use maas_aws::Core;
+use maas_aws::telemetry::{LogFormat, start};
+
+/// Passes per call; with the pauses between them they stay below the minute.
+const PASSES: u32 = 5;
+
+/// Between two passes.
+const PAUSE: Duration = Duration::from_secs(10);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    start(LogFormat::Json, "info");
+    let context = Context::new(&Core::from_environment().await?);
+    let context = &context;
+    run(service_fn(move |_: LambdaEvent<serde_json::Value>| async move {
+        for pass in 0..PASSES {
+            if pass > 0 {
+                tokio::time::sleep(PAUSE).await;
+            }
+            handle(context).await?;
+        }
+        Ok::<_, Error>(())
+    }))
+    .await
+}
