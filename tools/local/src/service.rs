@@ -1,0 +1,297 @@
+//! The whole service in this process, from its stores to its gateway.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth::KeyError;
+use clock::SystemClock;
+use gate::Platform;
+use generation_worker::Composer;
+use maas_aws::keys::{Half, generate};
+use maas_aws::{Aws, Config, Core, CoreError, StoreError};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::demo::{self, Demo, DemoError};
+use crate::event_source::{Schedule, SqsPoller, SqsPollerConfig, every};
+use crate::functions::Functions;
+use crate::gateway::Gateway;
+use crate::resources::{self, Queues};
+use crate::server::{self, Phase};
+use crate::stores::{Endpoints as StoreEndpoints, Ports, Stores, StoresConfig, StoresError};
+use crate::studio::Studio;
+
+/// The stage's name, part of the names of tables.
+const STAGE: &str = "local";
+
+/// How often credits are reaped, as often as in production.
+const REAP_EVERY: Duration = Duration::from_secs(10);
+
+/// How often generations are swept.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// How often the pool is filled.
+const FILL_EVERY: Duration = Duration::from_secs(1);
+
+/// How often idle leases are given back.
+const SETTLE_EVERY: Duration = Duration::from_secs(2);
+
+/// How full the pool of a laptop should be. A few at a time, so that a client's own generation
+/// waits for a few pictures at most.
+const POOL: pool_fill::Target = pool_fill::Target { per_topic: 2, in_flight: 4 };
+
+/// How long requests and jobs may take to finish when the service stops.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// How the service is started.
+#[derive(Debug, Clone, Default)]
+pub struct ServiceConfig {
+    /// The folder of the data and of `demo.json`.
+    pub data_dir: PathBuf,
+    /// Whether the data is kept in memory instead.
+    pub memory: bool,
+    /// The gateway's port on loopback; 0 means a free one.
+    pub port: u16,
+    /// Whether memes are made for the pool from the start.
+    pub fill_pool: bool,
+}
+
+/// Why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The gateway's port is taken.
+    #[error("cannot listen on 127.0.0.1:{port}; choose another port with `--port`")]
+    Bind {
+        /// The port.
+        port: u16,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The stores did not start.
+    #[error(transparent)]
+    Stores(#[from] StoresError),
+    /// A table, bucket or queue was not made.
+    #[error("a table, bucket or queue was not made")]
+    Resources(#[from] StoreError),
+    /// There is no signing key.
+    #[error("no signing key could be made")]
+    Key(#[from] KeyError),
+    /// The functions' common ground is not there.
+    #[error(transparent)]
+    Platform(#[from] gate::StartError),
+    /// There is no randomness.
+    #[error(transparent)]
+    Core(#[from] CoreError),
+    /// The issuer of tokens does not start.
+    #[error(transparent)]
+    Issuer(#[from] token_issue::StartError),
+    /// The demo clients are not there.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+}
+
+/// The running service.
+#[derive(Debug)]
+pub struct Service {
+    demo: Demo,
+    platform: Platform,
+    phase: watch::Sender<Phase>,
+    gateway: JoinHandle<io::Result<()>>,
+    pollers: Vec<SqsPoller>,
+    schedules: Vec<Schedule>,
+    stores: Stores,
+}
+
+impl Service {
+    /// Starts everything. When it returns, the gateway answers.
+    ///
+    /// # Errors
+    /// [`ServiceError`] says which part failed; nothing keeps running then.
+    pub async fn start(config: ServiceConfig) -> Result<Self, ServiceError> {
+        let (listener, port) = listen(config.port)
+            .map_err(|source| ServiceError::Bind { port: config.port, source })?;
+        let stores = start_stores(&config, port).await?;
+        let aws = connect(stores.endpoints(), port).await;
+        let queues = resources::create(&aws).await?;
+        let aws = Aws::connect(Config {
+            generations_queue_url: queues.generations.clone(),
+            ..aws.config().clone()
+        })
+        .await;
+        make_signing_key(&aws).await?;
+
+        let core = Core::new(aws, SystemClock::shared()).map_err(CoreError::from)?;
+        let platform = Platform::new(core).await.map_err(gate::StartError::from)?;
+        let (clients, functions) =
+            tokio::join!(demo::clients(&platform, &config.data_dir), Functions::new(&platform));
+        let demo = Demo::new(platform.core.aws.config(), stores.endpoints().clone(), clients?);
+        let gateway = Gateway::new(functions?, Studio::new(demo.text()));
+        let (phase, watched) = watch::channel(Phase::Serving);
+        let gateway = tokio::spawn(server::serve(listener, gateway, watched));
+
+        let pollers = poll(&platform, &queues);
+        let schedules = schedule(&platform, config.fill_pool);
+        // The last thing: who finds the file finds a service that answers.
+        demo.write(&config.data_dir)?;
+        Ok(Self { demo, platform, phase, gateway, pollers, schedules, stores })
+    }
+
+    /// Where the service is, and who may call it.
+    #[must_use]
+    pub const fn demo(&self) -> &Demo {
+        &self.demo
+    }
+
+    /// What the functions share.
+    #[must_use]
+    pub const fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    /// Finishes the requests and jobs at work, gives every leased credit back and stops.
+    pub async fn shutdown(self) {
+        // Nobody listens where the gateway has ended already.
+        let _ = self.phase.send(Phase::Draining);
+        if tokio::time::timeout(DRAIN, self.gateway).await.is_err() {
+            tracing::warn!("some requests were not finished");
+        }
+        for schedule in self.schedules {
+            if let Err(unfinished) = schedule.shutdown(DRAIN).await {
+                tracing::warn!(%unfinished, "a scheduled function was stopped");
+            }
+        }
+        for poller in self.pollers {
+            if let Err(unfinished) = poller.shutdown(DRAIN).await {
+                tracing::warn!(%unfinished, "a job was stopped; it goes on at the next start");
+            }
+        }
+        self.platform.meter.holder().drain().await;
+        self.stores.shutdown().await;
+    }
+}
+
+fn listen(port: u16) -> io::Result<(TcpListener, u16)> {
+    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    listener.set_nonblocking(true)?;
+    let port = listener.local_addr()?.port();
+    Ok((listener, port))
+}
+
+/// The stores on the ports behind the gateway's, so that addresses survive a restart; on free ones
+/// where those are taken.
+async fn start_stores(config: &ServiceConfig, port: u16) -> Result<Stores, StoresError> {
+    let free = StoresConfig {
+        data_dir: (!config.memory).then(|| config.data_dir.clone()),
+        ..StoresConfig::default()
+    };
+    let behind = |step| port.checked_add(step).filter(|_| config.port != 0);
+    let (Some(dynamodb), Some(sqs), Some(s3)) = (behind(1), behind(2), behind(3)) else {
+        return Stores::start(free).await;
+    };
+    let fixed = StoresConfig { ports: Some(Ports { dynamodb, sqs, s3 }), ..free.clone() };
+    match Stores::start(fixed).await {
+        Err(StoresError::Bind { .. }) => Stores::start(free).await,
+        started => started,
+    }
+}
+
+async fn connect(endpoints: &StoreEndpoints, port: u16) -> Aws {
+    // The SDK's URLs end with a slash, and paths are put behind them.
+    let url = |url: &url::Url| url.as_str().trim_end_matches('/').to_owned();
+    Aws::connect(Config {
+        stage: STAGE.to_owned(),
+        region: endpoints.region.clone(),
+        base_url: format!("http://127.0.0.1:{port}"),
+        pictures_bucket: format!("memes-{STAGE}-pictures"),
+        generations_queue_url: String::new(),
+        endpoints: Some(maas_aws::Endpoints {
+            dynamodb: url(&endpoints.dynamodb),
+            sqs: url(&endpoints.sqs),
+            s3: url(&endpoints.s3),
+            access_key_id: endpoints.access_key_id.clone(),
+            secret_access_key: endpoints.secret_access_key.clone(),
+        }),
+    })
+    .await
+}
+
+/// The first key that tokens are signed with. `memes keys rotate` makes others.
+async fn make_signing_key(aws: &Aws) -> Result<(), ServiceError> {
+    let keys = aws.keys();
+    if !keys.list(Half::Private).await?.is_empty() {
+        return Ok(());
+    }
+    for (half, key) in generate(SystemClock::shared().now()).await? {
+        keys.put(half, &key).await?;
+    }
+    Ok(())
+}
+
+/// Feeds the functions of the queues.
+fn poll(platform: &Platform, queues: &Queues) -> Vec<SqsPoller> {
+    let worker = Arc::new(generation_worker::Context::new(&platform.core, Composer::new()));
+    let refund = Arc::new(generation_refund::Context::new(&platform.core));
+    let one =
+        |queue_url: &str| SqsPollerConfig { batch_size: 1, ..SqsPollerConfig::new(queue_url) };
+    vec![
+        SqsPoller::start(
+            platform.core.aws.sqs_long_polling(),
+            one(&queues.generations),
+            move |event| {
+                let worker = Arc::clone(&worker);
+                async move { Ok::<_, String>(generation_worker::handle(&worker, event).await) }
+            },
+        ),
+        SqsPoller::start(platform.core.aws.sqs_long_polling(), one(&queues.dead), move |event| {
+            let refund = Arc::clone(&refund);
+            async move { Ok::<_, String>(generation_refund::handle(&refund, event).await) }
+        }),
+    ]
+}
+
+/// Calls the functions of schedules.
+fn schedule(platform: &Platform, fill_pool: bool) -> Vec<Schedule> {
+    let reap = Arc::new(credit_reap::Context::new(&platform.core));
+    let sweep = Arc::new(generation_sweep::Context::new(&platform.core));
+    let holder = Arc::clone(platform.meter.holder());
+    let mut schedules = vec![
+        every(REAP_EVERY, move || {
+            let reap = Arc::clone(&reap);
+            async move { credit_reap::handle(&reap).await.map(drop) }
+        }),
+        every(SWEEP_EVERY, {
+            // The queues of this process are empty when it starts: whatever is unfinished then is
+            // in none of them.
+            let fresh = Arc::new(std::sync::atomic::AtomicBool::new(true));
+            move || {
+                let sweep = Arc::clone(&sweep);
+                let first = fresh.swap(false, std::sync::atomic::Ordering::Relaxed);
+                let patience = if first { Duration::ZERO } else { LOST_AFTER };
+                async move { generation_sweep::handle(&sweep, patience).await.map(drop) }
+            }
+        }),
+        every(SETTLE_EVERY, move || {
+            let holder = Arc::clone(&holder);
+            async move {
+                holder.sweep().await;
+                Ok::<_, String>(())
+            }
+        }),
+    ];
+    if fill_pool {
+        let fill = Arc::new(pool_fill::Context::new(&platform.core));
+        schedules.push(every(FILL_EVERY, move || {
+            let fill = Arc::clone(&fill);
+            async move { pool_fill::handle(&fill, POOL).await.map(drop) }
+        }));
+    }
+    schedules
+}
+
+/// When a job that waits is taken for lost. The queue is in this process, so messages are not lost
+/// on their way; what is lost was in the hands of a process that died.
+const LOST_AFTER: Duration = Duration::from_secs(60);
