@@ -1,0 +1,60 @@
+//! The tasks of development. `cargo xtask test` is everything that must pass.
+
+mod python;
+mod service;
+mod shell;
+mod steps;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// The tasks of development.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Runs everything that must pass, or the steps that are named.
+    Test {
+        /// The steps to run; all of them if none is named.
+        #[arg(value_enum)]
+        only: Vec<steps::Step>,
+    },
+    /// Runs a benchmark in release mode.
+    Bench {
+        /// Which one.
+        #[arg(value_enum)]
+        name: Bench,
+    },
+    /// Builds the functions' packages for Lambda on arm64 with cargo-lambda, installed by itself.
+    Package {
+        /// The functions to build; the three hot ones if none is named.
+        functions: Vec<String>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Bench {
+    /// What deciding on a call costs: token, entitlement and credit.
+    Decision,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        Task::Test { only } => steps::run(&only),
+        Task::Bench { name: Bench::Decision } => steps::bench("decision"),
+        Task::Package { functions } => steps::package(&functions),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            shell::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
