@@ -1,0 +1,125 @@
+//! The service killed in the middle of work, as a process of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::{Api, Process, eventually};
+
+use crate::credits::storm;
+
+async fn log_in(process: &Process, client: &Value) -> Api {
+    let credential = |name: &str| client[name].as_str().unwrap().to_owned();
+    Api::anonymous(process.base_url())
+        .log_in(&credential("client_id"), &credential("client_secret"))
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_in_the_middle_sells_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start(folder.path());
+    let client = process.memes(&[
+        "client",
+        "create",
+        "--name",
+        "storm",
+        "--plan",
+        "scale",
+        "--credits",
+        "1000",
+    ]);
+    assert_eq!(client["credits"], 1_000);
+    let api = log_in(&process, &client).await;
+
+    let served = Arc::new(AtomicUsize::new(0));
+    let over = Arc::new(AtomicBool::new(false));
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let (api, served, over) = (api.clone(), Arc::clone(&served), Arc::clone(&over));
+        callers.spawn(async move {
+            while !over.load(Ordering::Relaxed) {
+                let request = api.request(http::Method::GET, "/v1/memes");
+                match Api::try_send(request).await {
+                    Ok(reply) if reply.status == 200 => {
+                        served.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Ok(_) => {}
+                    Err(_) => return,
+                }
+            }
+        });
+    }
+    eventually("some calls were served", async || {
+        (served.load(Ordering::Relaxed) >= 200).then_some(())
+    })
+    .await;
+    process.kill();
+    over.store(true, Ordering::Relaxed);
+    callers.join_all().await;
+    let before = served.load(Ordering::Relaxed);
+    assert!((200..=1_000).contains(&before), "{before} of 1,000 were served before the kill");
+
+    let process = Process::start(folder.path());
+    let api = log_in(&process, &client).await;
+    let (after, refused) = storm(&api, 1_200, 50).await;
+    assert!(before + after <= 1_000, "{before} before and {after} after the kill");
+    assert!(refused >= 200);
+    let balance = api.balance().await;
+    let parts = ["available", "leased", "held", "suspense", "spent", "expired"];
+    let sum: u64 = parts.iter().map(|part| balance[part].as_u64().unwrap()).sum();
+    assert_eq!(sum, 1_000, "{balance}");
+    process.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_that_was_answered_survives_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start(folder.path());
+    let demo = process.demo();
+    let premium = demo["clients"]["premium"].clone();
+    let api = log_in(&process, &premium).await;
+
+    let meme = json!({"template": "two-buttons", "captions": ["Survive", "Be forgotten"]});
+    let meme: Value = api.post("/v1/memes", meme).await.json();
+    let accepted = api.post("/v1/generations", json!({"prompt": "a cat at sea"})).await;
+    assert_eq!(accepted.status, 202);
+    let job = accepted.header("location").to_owned();
+    process.kill();
+
+    let process = Process::start(folder.path());
+    assert_eq!(process.demo()["clients"], demo["clients"], "the demo clients are the same");
+    let api = log_in(&process, &premium).await;
+    let again: Value = api.get(&format!("/v1/memes/{}", meme["id"].as_str().unwrap())).await.json();
+    assert_eq!(again["captions"], meme["captions"]);
+    // The queue was in memory: the job is found in the table, and goes on.
+    let job = api.finished(&job).await;
+    assert_eq!(job["state"], "succeeded", "{job}");
+    assert_eq!(job["credits"], json!({"held": 0, "spent": 6, "returned": 0}));
+    let picture = api.get(job["memes"][0]["url"].as_str().unwrap()).await;
+    assert!(render::Picture::decode(&picture.body).is_ok());
+    process.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orderly_stop_gives_every_lease_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start(folder.path());
+    let client =
+        process.memes(&["client", "create", "--name", "n", "--plan", "pro", "--credits", "100"]);
+    let api = log_in(&process, &client).await;
+    for _ in 0..7 {
+        assert_eq!(api.get("/v1/memes").await.status, 200);
+    }
+    process.stop();
+
+    let process = Process::start(folder.path());
+    let id = client["client_id"].as_str().unwrap();
+    let shown = process.memes(&["client", "show", id]);
+    let balance = &shown["balance"];
+    assert_eq!((&balance["spent"], &balance["leased"]), (&7.into(), &0.into()), "{shown}");
+    assert_eq!(balance["available"], 93);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    process.stop();
+}

@@ -1,0 +1,23 @@
+//! The service against the embedded stores: a module per route or subject, a case per outcome.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod account_read;
+mod architecture;
+mod bad_input;
+mod contract;
+mod crash;
+mod credits;
+mod generations;
+mod image_render;
+mod ledger;
+mod meme_create;
+mod meme_read;
+mod meme_serve;
+mod service_describe;
+mod stores;
+mod studio;
+mod template_read;
+mod token_issue;
+mod unauthenticated;
+mod worker;

@@ -1,0 +1,8 @@
+//! The embedded stores and the event source, as clients of AWS's own SDKs see them.
+
+mod clients;
+mod dynamodb;
+mod event_source;
+mod restart;
+mod s3;
+mod sqs;

@@ -1,0 +1,10 @@
+//! What the integration tests stand on: the service in this process, clients that call it, and the
+//! books checked when a test is over.
+
+mod api;
+mod process;
+mod stack;
+
+pub use api::{Api, Reply};
+pub use process::Process;
+pub use stack::{Bench, Stack, StackOptions, eventually};
