@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::{Api, Process, eventually};
@@ -120,6 +119,5 @@ async fn an_orderly_stop_gives_every_lease_back() {
     let balance = &shown["balance"];
     assert_eq!((&balance["spent"], &balance["leased"]), (&7.into(), &0.into()), "{shown}");
     assert_eq!(balance["available"], 93);
-    tokio::time::sleep(Duration::from_millis(1)).await;
     process.stop();
 }
