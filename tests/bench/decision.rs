@@ -18,7 +18,7 @@ use auth::{Jwk, Jwks, PublicKeys, Verifier};
 use clock::SystemClock;
 use entitlements::{Plan, Scope};
 use gate::{Meter, parties};
-use ledger::{Holder, LeasePolicy};
+use ledger::{Holder, LeasePolicy, Operation};
 use maas_aws::keys::Half;
 use support::{Api, Stack};
 
@@ -44,12 +44,12 @@ async fn measure(stack: &Stack) {
     let clock = SystemClock::shared();
     // Leases that last for the whole run: what renewing them costs is another question.
     let policy = LeasePolicy { initial: 100_000, share: 1, ..LeasePolicy::default() };
-    let holder = Holder::new(
+    let holder = Arc::new(Holder::new(
         Arc::clone(&platform.core.ledger),
         Arc::clone(&platform.core.clock),
         Arc::clone(&platform.core.mint),
         policy,
-    );
+    ));
     let meter = Arc::new(Meter::new(Arc::clone(&holder), Arc::clone(&platform.core.clock)));
 
     let mut requests = Vec::new();
@@ -62,7 +62,7 @@ async fn measure(stack: &Stack) {
             .body(edge::Body::Empty)
             .expect("a request can be made");
         let caller = platform.gate.admit(&request, Scope::MemesRead).await.expect("admitted");
-        meter.charge(&caller, 1).await.expect("charged");
+        meter.charge(&caller, Operation::NormalMeme, 1).await.expect("charged");
         requests.push(request);
     }
     let requests = Arc::new(requests);
@@ -105,7 +105,9 @@ async fn measure(stack: &Stack) {
                         let request = &requests[worker * of_this_worker + call % of_this_worker];
                         let from = clock.monotonic();
                         let caller = platform.gate.admit(request, Scope::MemesRead).await;
-                        let limits = meter.charge(&caller.expect("admitted"), 1).await;
+                        let limits = meter
+                            .charge(&caller.expect("admitted"), Operation::NormalMeme, 1)
+                            .await;
                         black_box(limits.expect("charged"));
                         times.push(clock.monotonic() - from);
                     }

@@ -41,6 +41,8 @@ impl Bench {
             base_url: "http://127.0.0.1:8080".to_owned(),
             pictures_bucket: "memes-test-pictures".to_owned(),
             generations_queue_url: String::new(),
+            usage_queue_url: String::new(),
+            tallies: None,
             endpoints: Some(Endpoints {
                 dynamodb: endpoints.dynamodb.to_string(),
                 sqs: endpoints.sqs.to_string(),

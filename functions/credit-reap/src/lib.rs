@@ -1,10 +1,12 @@
-//! Takes credits back from silent holders, and ends grants whose time is over.
+//! Takes credits back from silent holders, as far as they are not known to have been spent, and ends
+//! grants whose time is over.
 //!
 //! Called every minute; goes through what is due several times within it, so that credits of a
 //! crashed holder are back within two minutes.
 
 use ledger::{Ledger, LedgerError, Reaped};
 use maas_aws::Core;
+use maas_aws::usage::UsageStore;
 
 /// How many clients are looked at in one go.
 const AT_ONCE: usize = 500;
@@ -13,13 +15,14 @@ const AT_ONCE: usize = 500;
 #[derive(Debug)]
 pub struct Context {
     core: Core,
+    usage: UsageStore,
 }
 
 impl Context {
     /// A context on what the process shares.
     #[must_use]
     pub fn new(core: &Core) -> Self {
-        Self { core: core.clone() }
+        Self { usage: core.aws.usage(), core: core.clone() }
     }
 }
 
@@ -36,7 +39,7 @@ pub async fn handle(context: &Context) -> Result<Reaped, LedgerError> {
     for client in core.ledger.due(now_ms, AT_ONCE).await? {
         let mut stamp = core.stamp();
         stamp.at_ms = now_ms;
-        match core.ledger.reap(client, stamp).await {
+        match ledger::reap(&*core.ledger, &context.usage, client, stamp).await {
             Ok(reaped) => {
                 total.lapsed += reaped.lapsed;
                 total.returned += reaped.returned;

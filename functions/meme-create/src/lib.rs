@@ -7,7 +7,7 @@ use edge::{
     no_query, payload_fingerprint, reply,
 };
 use entitlements::Scope;
-use gate::{Caller, Platform, Reserved};
+use gate::{Caller, Operation, Platform, Reserved};
 use generations::NORMAL_MEME_CREDITS;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, LOCATION};
@@ -127,7 +127,11 @@ async fn make(
     template: &Template,
     wanted: &CreateMeme,
 ) -> Result<(MemeRecord, Reserved), Problem> {
-    let reserved = context.platform.meter.reserve(caller, NORMAL_MEME_CREDITS).await?;
+    let reserved = context
+        .platform
+        .meter
+        .reserve(caller, Operation::CaptionedMeme, NORMAL_MEME_CREDITS)
+        .await?;
     let [width, height] = template.size;
     let meme = MemeRecord {
         id,

@@ -9,7 +9,7 @@ use catalogue::{Catalogue, Choice, Selection, TemplateId, TopicId};
 use edge::models::{FallbackReason, MemeFormat, MemeQuery, MemeView, TierRequest};
 use edge::{Body, FieldError, Problem, RateLimits, Request, Response, query_params, reply};
 use entitlements::{Scope, TierDecision, decide_tier};
-use gate::{Caller, Platform};
+use gate::{Caller, Operation, Platform};
 use generations::{NORMAL_MEME_CREDITS, POOLED_AI_MEME_CREDITS};
 use http::StatusCode;
 use views::Memes;
@@ -82,7 +82,8 @@ async fn serve(
         }
     };
     let choice = choose(context, wanted)?;
-    let limits = context.platform.meter.charge(caller, NORMAL_MEME_CREDITS).await?;
+    let limits =
+        context.platform.meter.charge(caller, Operation::NormalMeme, NORMAL_MEME_CREDITS).await?;
     let id = choice.id(caller.now.as_millisecond());
     Ok((context.memes.chosen(&choice, id, NORMAL_MEME_CREDITS, fallback), limits))
 }
@@ -99,7 +100,7 @@ async fn pooled(context: &Context, caller: &Caller, wanted: &Wanted) -> Result<P
     let Some(mut view) = context.pool.pick(topic, caller.client(), random).await else {
         return Ok(Pooled::Not(FallbackReason::Backlog));
     };
-    match context.platform.meter.charge(caller, POOLED_AI_MEME_CREDITS).await {
+    match context.platform.meter.charge(caller, Operation::AiMeme, POOLED_AI_MEME_CREDITS).await {
         Ok(limits) => {
             view.credits = POOLED_AI_MEME_CREDITS;
             Ok(Pooled::Served(Box::new(view), limits))

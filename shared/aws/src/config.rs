@@ -1,6 +1,7 @@
 //! Where a function finds what it works on. Read from the environment in one place.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use crate::schema::Table;
 
@@ -49,13 +50,23 @@ pub struct Config {
     pub pictures_bucket: String,
     /// The URL of the queue of generations.
     pub generations_queue_url: String,
+    /// The URL of the queue of usage events.
+    pub usage_queue_url: String,
+    /// The folder in which tallies of leases outlive their process; none keeps them in memory.
+    pub tallies: Option<PathBuf>,
     /// Endpoints other than AWS's own.
     pub endpoints: Option<Endpoints>,
 }
 
 /// The environment variables that [`Config`] is read from; `template.yaml` sets them.
-pub const VARIABLES: &[&str] =
-    &["MEMES_STAGE", "MEMES_BASE_URL", "MEMES_PICTURES_BUCKET", "MEMES_GENERATIONS_QUEUE_URL"];
+pub const VARIABLES: &[&str] = &[
+    "MEMES_STAGE",
+    "MEMES_BASE_URL",
+    "MEMES_PICTURES_BUCKET",
+    "MEMES_GENERATIONS_QUEUE_URL",
+    "MEMES_USAGE_QUEUE_URL",
+    "MEMES_TALLIES",
+];
 
 impl Config {
     /// Reads the function's environment.
@@ -93,6 +104,8 @@ impl Config {
             // Not every function is told of every resource: what it does not use it does not get.
             pictures_bucket: get("MEMES_PICTURES_BUCKET").unwrap_or_default(),
             generations_queue_url: get("MEMES_GENERATIONS_QUEUE_URL").unwrap_or_default(),
+            usage_queue_url: get("MEMES_USAGE_QUEUE_URL").unwrap_or_default(),
+            tallies: get("MEMES_TALLIES").ok().map(PathBuf::from),
             endpoints: None,
         })
     }

@@ -15,8 +15,9 @@ use crate::keys::KeyStore;
 use crate::ledger::DynamoLedger;
 use crate::memes::MemeStore;
 use crate::pictures::PictureStore;
-use crate::queue::GenerationQueue;
+use crate::queue::{GenerationQueue, UsageQueue};
 use crate::schema;
+use crate::usage::UsageStore;
 
 /// How long one attempt may take. DynamoDB answers within 10 ms; what takes this long is lost.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_500);
@@ -140,6 +141,18 @@ impl Aws {
         DynamoLedger::new(self.dynamodb(), self.config.table(schema::LEDGER))
     }
 
+    /// What clients used.
+    #[must_use]
+    pub fn usage(&self) -> UsageStore {
+        UsageStore::new(self.dynamodb(), self.config.table(schema::USAGE))
+    }
+
+    /// The queue of usage events.
+    #[must_use]
+    pub fn usage_queue(&self) -> UsageQueue {
+        UsageQueue::new(self.sqs(), self.config.usage_queue_url.clone())
+    }
+
     /// The clients.
     #[must_use]
     pub fn clients(&self) -> ClientStore {
@@ -166,6 +179,7 @@ impl Aws {
             self.config.table(schema::GENERATIONS),
             self.memes(),
             self.idempotency(),
+            self.usage(),
         )
     }
 

@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::time::Duration;
 
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -98,11 +101,56 @@ pub(crate) fn n(number: impl ToString) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
+/// Why a transaction was not committed.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// Conditions did not hold; true for each part whose condition it was.
+    Conditions(Vec<bool>),
+    /// The store gave no answer.
+    Store(StoreError),
+}
+
+/// Commits a transaction.
+///
+/// # Errors
+/// [`Refused`] says which of its parts did not hold.
+pub(crate) async fn transact(
+    client: &Client,
+    parts: Vec<TransactWriteItem>,
+) -> Result<(), Refused> {
+    let answer = client.transact_write_items().set_transact_items(Some(parts)).send().await;
+    let error = match answer {
+        Ok(_) => return Ok(()),
+        Err(error) => error,
+    };
+    if let SdkError::ServiceError(service) = &error
+        && let TransactWriteItemsError::TransactionCanceledException(canceled) = service.err()
+    {
+        let codes: Vec<&str> = canceled
+            .cancellation_reasons()
+            .iter()
+            .map(|reason| reason.code().unwrap_or("None"))
+            .collect();
+        if codes.contains(&"ConditionalCheckFailed") {
+            let failed = codes.iter().map(|code| *code == "ConditionalCheckFailed").collect();
+            return Err(Refused::Conditions(failed));
+        }
+        return Err(Refused::Store(StoreError::Throttled(codes.join(", "))));
+    }
+    Err(Refused::Store(StoreError::from_sdk(error)))
+}
+
+/// Lets the transaction that was in the way finish.
+pub(crate) async fn pause() {
+    tokio::time::sleep(Duration::from_millis(10)).await;
+}
+
 /// Builds update and condition expressions, with every name and value as a placeholder: DynamoDB
 /// reserves hundreds of words, `state` and `used` among them.
 #[derive(Debug, Default)]
 pub(crate) struct Expression {
     sets: Vec<String>,
+    adds: Vec<String>,
     removes: Vec<String>,
     conditions: Vec<String>,
     names: HashMap<String, String>,
@@ -163,6 +211,13 @@ impl Expression {
         self
     }
 
+    /// `path = path + by`, from 0 where there is none.
+    pub(crate) fn add(&mut self, path: &[&str], by: u64) -> &mut Self {
+        let (path, by) = (self.path(path), self.value(n(by)));
+        self.adds.push(format!("{path} {by}"));
+        self
+    }
+
     /// Takes the attribute away.
     pub(crate) fn remove(&mut self, path: &[&str]) -> &mut Self {
         let path = self.path(path);
@@ -190,6 +245,9 @@ impl Expression {
         let mut parts = Vec::new();
         if !self.sets.is_empty() {
             parts.push(format!("SET {}", self.sets.join(", ")));
+        }
+        if !self.adds.is_empty() {
+            parts.push(format!("ADD {}", self.adds.join(", ")));
         }
         if !self.removes.is_empty() {
             parts.push(format!("REMOVE {}", self.removes.join(", ")));

@@ -9,10 +9,11 @@ use generations::{Job, Transition};
 use ids::{ClientId, Id, JobId, Ulid};
 use ledger::{HoldRequest, Ledger, LedgerError, Plan, Stamp, StoreFault};
 
-use crate::dynamo::{Item, StoreError, n, read, s, write};
+use crate::dynamo::{Item, Refused, StoreError, n, pause, read, s, transact, write};
 use crate::idempotency::{Answer, Claim, IdempotencyStore, KeyedRequest};
-use crate::ledger::{DynamoLedger, Refused, pause};
+use crate::ledger::DynamoLedger;
 use crate::memes::{MemeRecord, MemeStore};
+use crate::usage::UsageStore;
 
 /// The index of unfinished jobs is spread over this many partitions.
 const UNFINISHED_SHARDS: u128 = 8;
@@ -71,6 +72,7 @@ pub struct GenerationStore {
     table: String,
     memes: MemeStore,
     idempotency: IdempotencyStore,
+    usage: UsageStore,
 }
 
 impl GenerationStore {
@@ -81,8 +83,9 @@ impl GenerationStore {
         table: String,
         memes: MemeStore,
         idempotency: IdempotencyStore,
+        usage: UsageStore,
     ) -> Self {
-        Self { client, table, memes, idempotency }
+        Self { client, table, memes, idempotency, usage }
     }
 
     /// Keeps a new job, holds its credits and records the answer to its request, or does none of
@@ -115,7 +118,7 @@ impl GenerationStore {
                 parts.push(ledger.transact_hold(job.client, job.id, &hold).map_err(fault)?);
                 parts.push(ledger.transact_balance(&balance, &change).map_err(fault)?);
             }
-            let answer = ledger.transact(parts).await;
+            let answer = transact(&self.client, parts).await;
             ledger.forget(job.client);
             match answer {
                 Ok(()) => return Ok(Created::Yes),
@@ -205,10 +208,16 @@ impl GenerationStore {
                     Ok(Plan::Commit(change, hold)) => {
                         parts.push(ledger.transact_resolution(job.client, job.id, &hold)?);
                         parts.push(ledger.transact_balance(&balance, &change)?);
+                        if outcome.post > 0 {
+                            let at_ms = stamp.at_ms;
+                            let counted =
+                                self.usage.transact_generation(job.client, outcome.post, at_ms)?;
+                            parts.push(counted);
+                        }
                     }
                 }
             }
-            let answer = ledger.transact(parts).await;
+            let answer = transact(&self.client, parts).await;
             ledger.forget(job.client);
             match answer {
                 Ok(()) => return Ok(()),

@@ -8,11 +8,9 @@
 //! plan is made again.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
@@ -20,16 +18,15 @@ use aws_sdk_dynamodb::types::{
 };
 use ids::{ClientId, GrantId, Id, JobId};
 use ledger::{
-    Account, Balance, Change, DueChange, GrantChange, GrantRequest, Hold, HoldRequest, HoldState,
-    LeaseChange, LeaseRequest, Leased, Ledger, LedgerError, Plan, Reaped, Settlement, Stamp,
+    Account, Balance, BalanceStore, Change, Commit, Companion, DueChange, GrantChange, Hold, Known,
+    LeaseChange, LedgerError, StoreFault,
 };
 use quick_cache::sync::Cache;
 use serde::Deserialize;
 
-use crate::dynamo::{Expression, Item, StoreError, attribute, n, read, s, write};
-
-/// How often a change is planned again when the balance moved under it.
-const PLANS_MAX: u32 = 16;
+use crate::dynamo::{
+    Expression, Item, Refused, StoreError, attribute, n, read, s, transact, write,
+};
 
 /// How many clients' balances a process remembers.
 const REMEMBERED: usize = 10_000;
@@ -39,7 +36,7 @@ const DUE_SHARDS: u128 = 8;
 
 const BALANCE: &str = "BALANCE";
 
-/// A [`Ledger`] on DynamoDB.
+/// A [`Ledger`](ledger::Ledger) on DynamoDB.
 #[derive(Debug)]
 pub struct DynamoLedger {
     client: Client,
@@ -53,28 +50,11 @@ struct GrantMark {
     credits: u64,
 }
 
-/// What became of an attempt to commit.
-enum Committed {
-    /// It is done.
-    Yes,
-    /// A condition did not hold; this is the balance now, if there is one.
-    No(Option<Box<Balance>>),
-}
-
 impl DynamoLedger {
     /// A ledger in `table`.
     #[must_use]
     pub fn new(client: Client, table: String) -> Self {
         Self { client, table, seen: Cache::new(REMEMBERED) }
-    }
-
-    /// The balance that this process saw last, or the one in the table. Good for planning: a
-    /// commit that relies on something outdated fails and brings the truth.
-    pub(crate) async fn recent(&self, client: ClientId) -> Result<Balance, LedgerError> {
-        match self.seen.get(&client) {
-            Some(balance) => Ok(balance),
-            None => self.balance(client).await,
-        }
     }
 
     /// Takes note of a balance that is older or newer than what is remembered.
@@ -175,14 +155,14 @@ impl DynamoLedger {
         Ok(it)
     }
 
-    async fn commit(&self, balance: &Balance, change: &Change) -> Result<Committed, LedgerError> {
-        let client = balance.client;
-        let expression = Self::expression(balance, change).map_err(fault)?;
+    /// Commits a change of the balance's item alone.
+    async fn update(&self, balance: &Balance, change: &Change) -> Result<Commit, StoreError> {
+        let expression = Self::expression(balance, change)?;
         let answer = self
             .client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(Self::key(client, BALANCE)))
+            .set_key(Some(Self::key(balance.client, BALANCE)))
             .update_expression(expression.update())
             .set_condition_expression(expression.condition())
             .set_expression_attribute_names(expression.names())
@@ -193,10 +173,8 @@ impl DynamoLedger {
             .await;
         match answer {
             Ok(output) => {
-                let balance: Balance =
-                    read(output.attributes.unwrap_or_default()).map_err(fault)?;
-                self.remember(&balance);
-                Ok(Committed::Yes)
+                self.remember(&read(output.attributes.unwrap_or_default())?);
+                Ok(Commit::Done)
             }
             Err(SdkError::ServiceError(error))
                 if error.err().is_conditional_check_failed_exception() =>
@@ -205,46 +183,42 @@ impl DynamoLedger {
                     UpdateItemError::ConditionalCheckFailedException(failed) => failed.item,
                     _ => None,
                 };
-                let Some(item) = item else {
-                    return Ok(Committed::No(None));
-                };
-                let balance: Balance = read(item).map_err(fault)?;
+                let Some(item) = item else { return Ok(Commit::Unknown) };
+                let balance: Balance = read(item)?;
                 self.remember(&balance);
-                Ok(Committed::No(Some(Box::new(balance))))
+                Ok(Commit::Moved(Some(balance)))
             }
-            Err(error) => Err(fault(StoreError::from_sdk(error))),
+            Err(error) => Err(StoreError::from_sdk(error)),
         }
     }
 
-    /// Plans on what is known, commits, and plans again on what is so, until both agree.
-    async fn change<T>(
+    /// Commits a change of the balance's item together with a record beside it.
+    async fn update_with(
         &self,
-        client: ClientId,
-        plan: impl Fn(&Balance) -> Result<Plan<T>, LedgerError> + Send,
-    ) -> Result<T, LedgerError> {
-        let mut balance = self.recent(client).await?;
-        let mut fresh = false;
-        for _ in 0..PLANS_MAX {
-            match plan(&balance) {
-                Ok(Plan::Commit(change, answer)) => match self.commit(&balance, &change).await? {
-                    Committed::Yes => return Ok(answer),
-                    Committed::No(Some(now)) => {
-                        balance = *now;
-                        fresh = true;
-                    }
-                    Committed::No(None) => return Err(LedgerError::UnknownClient),
-                },
-                // Only a commit proves that the balance was the true one. Whatever else comes of
-                // a remembered balance is looked at again.
-                _ if !fresh => {
-                    balance = self.balance(client).await?;
-                    fresh = true;
-                }
-                Ok(Plan::Done(answer)) => return Ok(answer),
-                Err(error) => return Err(error),
+        balance: &Balance,
+        change: &Change,
+        companion: Companion,
+    ) -> Result<Commit, StoreError> {
+        let client = balance.client;
+        let companion = match companion {
+            Companion::Granted { id, credits, at_ms } => {
+                self.transact_granted(client, id, credits, at_ms)?
             }
+            Companion::Hold { job, hold } => self.transact_hold(client, job, &hold)?,
+            Companion::Resolution { job, hold } => self.transact_resolution(client, job, &hold)?,
+        };
+        let answer =
+            transact(&self.client, vec![companion, self.transact_balance(balance, change)?]).await;
+        // A transaction does not answer with the balance that it made.
+        self.forget(client);
+        match answer {
+            Ok(()) => Ok(Commit::Done),
+            Err(Refused::Conditions(failed)) if failed.first() == Some(&true) => {
+                Ok(Commit::Companion)
+            }
+            Err(Refused::Conditions(_)) => Ok(Commit::Moved(None)),
+            Err(Refused::Store(error)) => Err(error),
         }
-        Err(LedgerError::Contended)
     }
 
     /// The part of a transaction that changes the balance.
@@ -265,6 +239,26 @@ impl DynamoLedger {
             .build()
             .map_err(|error| StoreError::Failed(error.to_string()))?;
         Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    /// The part of a transaction that remembers a grant, which must not be known yet.
+    fn transact_granted(
+        &self,
+        client: ClientId,
+        grant: GrantId,
+        credits: u64,
+        at_ms: i64,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let mut item = Self::key(client, &Self::grant_key(grant));
+        item.insert("credits".to_owned(), n(credits));
+        item.insert("at_ms".to_owned(), n(at_ms));
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(client_id)")
+            .build()
+            .map_err(|error| StoreError::Failed(error.to_string()))?;
+        Ok(TransactWriteItem::builder().put(put).build())
     }
 
     /// The part of a transaction that makes a hold, which must not exist yet.
@@ -310,18 +304,18 @@ impl DynamoLedger {
     /// # Errors
     /// [`LedgerError::UnknownHold`] if there is none; [`LedgerError::Store`] without an answer.
     pub async fn hold_of(&self, client: ClientId, job: JobId) -> Result<Hold, LedgerError> {
-        self.find_hold(client, job).await?.ok_or(LedgerError::UnknownHold)
+        self.load_hold(client, job).await?.ok_or(LedgerError::UnknownHold)
     }
 
     /// How many credits a grant brought, whether or not it has ended; none if it was never made.
     ///
     /// # Errors
-    /// [`LedgerError::Store`] without an answer.
+    /// [`StoreFault`] without an answer.
     pub async fn granted(
         &self,
         client: ClientId,
         grant: GrantId,
-    ) -> Result<Option<u64>, LedgerError> {
+    ) -> Result<Option<u64>, StoreFault> {
         let output = self
             .client
             .get_item()
@@ -330,64 +324,10 @@ impl DynamoLedger {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| fault(StoreError::from_sdk(error)))?;
-        let mark = output.item.map(read::<GrantMark>).transpose().map_err(fault)?;
+            .map_err(StoreError::from_sdk)?;
+        let mark = output.item.map(read::<GrantMark>).transpose()?;
         Ok(mark.map(|mark| mark.credits))
     }
-
-    async fn find_hold(&self, client: ClientId, job: JobId) -> Result<Option<Hold>, LedgerError> {
-        let output = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(Self::key(client, &Self::hold_key(job))))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| fault(StoreError::from_sdk(error)))?;
-        output.item.map(|item| read(item).map_err(fault)).transpose()
-    }
-
-    /// Commits a transaction.
-    ///
-    /// # Errors
-    /// [`Refused`] says which of its parts did not hold.
-    pub(crate) async fn transact(&self, parts: Vec<TransactWriteItem>) -> Result<(), Refused> {
-        let answer =
-            self.client.transact_write_items().set_transact_items(Some(parts)).send().await;
-        let error = match answer {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
-        };
-        if let SdkError::ServiceError(service) = &error
-            && let TransactWriteItemsError::TransactionCanceledException(canceled) = service.err()
-        {
-            let codes: Vec<&str> = canceled
-                .cancellation_reasons()
-                .iter()
-                .map(|reason| reason.code().unwrap_or("None"))
-                .collect();
-            if codes.contains(&"ConditionalCheckFailed") {
-                let failed = codes.iter().map(|code| *code == "ConditionalCheckFailed").collect();
-                return Err(Refused::Conditions(failed));
-            }
-            return Err(Refused::Store(StoreError::Throttled(codes.join(", "))));
-        }
-        Err(Refused::Store(StoreError::from_sdk(error)))
-    }
-}
-
-/// Why a transaction was not committed.
-#[derive(Debug)]
-pub(crate) enum Refused {
-    /// Conditions did not hold; true for each part whose condition it was.
-    Conditions(Vec<bool>),
-    /// The store gave no answer.
-    Store(StoreError),
-}
-
-fn fault(error: StoreError) -> LedgerError {
-    LedgerError::Store(error.into())
 }
 
 /// The partition of the reaper's index that a client's appointments are in.
@@ -396,10 +336,10 @@ fn due_shard(client: ClientId) -> u128 {
     u128::from(client.ulid()) % DUE_SHARDS
 }
 
-impl Ledger for DynamoLedger {
-    async fn open(&self, client: ClientId) -> Result<(), LedgerError> {
-        let mut item = write(&Balance::empty(client)).map_err(fault)?;
-        item.extend(Self::key(client, BALANCE));
+impl BalanceStore for DynamoLedger {
+    async fn create(&self, balance: Balance) -> Result<(), StoreFault> {
+        let mut item = write(&balance)?;
+        item.extend(Self::key(balance.client, BALANCE));
         let answer = self
             .client
             .put_item()
@@ -410,11 +350,11 @@ impl Ledger for DynamoLedger {
             .await;
         match answer.map_err(StoreError::from_sdk) {
             Ok(_) | Err(StoreError::Conflict) => Ok(()),
-            Err(error) => Err(fault(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
-    async fn balance(&self, client: ClientId) -> Result<Balance, LedgerError> {
+    async fn load(&self, client: ClientId) -> Result<Option<Balance>, StoreFault> {
         let output = self
             .client
             .get_item()
@@ -423,139 +363,48 @@ impl Ledger for DynamoLedger {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| fault(StoreError::from_sdk(error)))?;
-        let balance: Balance =
-            read(output.item.ok_or(LedgerError::UnknownClient)?).map_err(fault)?;
-        self.remember(&balance);
+            .map_err(StoreError::from_sdk)?;
+        let balance: Option<Balance> = output.item.map(read).transpose()?;
+        if let Some(balance) = &balance {
+            self.remember(balance);
+        }
         Ok(balance)
     }
 
-    async fn grant(
-        &self,
-        client: ClientId,
-        request: GrantRequest,
-        stamp: Stamp,
-    ) -> Result<(), LedgerError> {
-        for _ in 0..PLANS_MAX {
-            let balance = self.balance(client).await?;
-            let Plan::Commit(change, ()) = balance.plan_grant(&request, stamp)? else {
-                return Ok(());
-            };
-            // An item of its own remembers the grant when the balance has forgotten it.
-            let mut mark = Self::key(client, &Self::grant_key(request.id));
-            mark.insert("credits".to_owned(), n(request.credits));
-            mark.insert("at_ms".to_owned(), n(stamp.at_ms));
-            let mark = Put::builder()
-                .table_name(&self.table)
-                .set_item(Some(mark))
-                .condition_expression("attribute_not_exists(client_id)")
-                .build()
-                .map_err(|error| fault(StoreError::Failed(error.to_string())))?;
-            let parts = vec![
-                TransactWriteItem::builder().put(mark).build(),
-                self.transact_balance(&balance, &change).map_err(fault)?,
-            ];
-            match self.transact(parts).await {
-                Ok(()) => {
-                    self.forget(client);
-                    return Ok(());
-                }
-                Err(Refused::Conditions(failed)) if failed.first() == Some(&true) => return Ok(()),
-                Err(Refused::Conditions(_)) => {}
-                // Two transactions met; the other one is through by now.
-                Err(Refused::Store(StoreError::Throttled(_))) => pause().await,
-                Err(Refused::Store(error)) => return Err(fault(error)),
-            }
+    async fn recall(&self, client: ClientId) -> Result<Option<Known>, StoreFault> {
+        match self.seen.get(&client) {
+            Some(balance) => Ok(Some(Known::Remembered(balance))),
+            None => Ok(self.load(client).await?.map(Known::Current)),
         }
-        Err(LedgerError::Contended)
     }
 
-    async fn lease(
+    async fn load_hold(&self, client: ClientId, job: JobId) -> Result<Option<Hold>, StoreFault> {
+        let output = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(Self::key(client, &Self::hold_key(job))))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(StoreError::from_sdk)?;
+        Ok(output.item.map(read).transpose()?)
+    }
+
+    async fn commit(
         &self,
-        client: ClientId,
-        request: LeaseRequest,
-        stamp: Stamp,
-    ) -> Result<Leased, LedgerError> {
-        self.change(client, |balance| balance.plan_lease(&request, stamp)).await
+        balance: &Balance,
+        change: &Change,
+        companion: Option<Companion>,
+    ) -> Result<Commit, StoreFault> {
+        let committed = match companion {
+            None => self.update(balance, change).await,
+            Some(companion) => self.update_with(balance, change, companion).await,
+        };
+        Ok(committed?)
     }
 
-    async fn settle(
-        &self,
-        client: ClientId,
-        settlements: Vec<Settlement>,
-        stamp: Stamp,
-    ) -> Result<(), LedgerError> {
-        self.change(client, |balance| balance.plan_settle(&settlements, stamp)).await
-    }
-
-    async fn hold(
-        &self,
-        client: ClientId,
-        request: HoldRequest,
-        stamp: Stamp,
-    ) -> Result<Hold, LedgerError> {
-        for _ in 0..PLANS_MAX {
-            if let Some(hold) = self.find_hold(client, request.id).await? {
-                return Ok(hold);
-            }
-            let balance = self.balance(client).await?;
-            let (change, hold) = balance.plan_hold(&request, stamp)?;
-            let parts = vec![
-                self.transact_hold(client, request.id, &hold).map_err(fault)?,
-                self.transact_balance(&balance, &change).map_err(fault)?,
-            ];
-            match self.transact(parts).await {
-                Ok(()) => {
-                    self.forget(client);
-                    return Ok(hold);
-                }
-                Err(Refused::Conditions(_)) => {}
-                Err(Refused::Store(StoreError::Throttled(_))) => pause().await,
-                Err(Refused::Store(error)) => return Err(fault(error)),
-            }
-        }
-        Err(LedgerError::Contended)
-    }
-
-    async fn resolve(
-        &self,
-        client: ClientId,
-        job: JobId,
-        posted: u64,
-        stamp: Stamp,
-    ) -> Result<Hold, LedgerError> {
-        for _ in 0..PLANS_MAX {
-            let balance = self.balance(client).await?;
-            let hold = self.hold_of(client, job).await?;
-            let (change, hold) = match balance.plan_resolve(job, &hold, posted, stamp)? {
-                Plan::Done(hold) => return Ok(hold),
-                Plan::Commit(change, hold) => (change, hold),
-            };
-            debug_assert!(hold.state != HoldState::Held);
-            let parts = vec![
-                self.transact_resolution(client, job, &hold).map_err(fault)?,
-                self.transact_balance(&balance, &change).map_err(fault)?,
-            ];
-            match self.transact(parts).await {
-                Ok(()) => {
-                    self.forget(client);
-                    return Ok(hold);
-                }
-                Err(Refused::Conditions(_)) => {}
-                Err(Refused::Store(StoreError::Throttled(_))) => pause().await,
-                Err(Refused::Store(error)) => return Err(fault(error)),
-            }
-        }
-        Err(LedgerError::Contended)
-    }
-
-    async fn reap(&self, client: ClientId, stamp: Stamp) -> Result<Reaped, LedgerError> {
-        // The reaper works on what it has read: its plan rests on the whole balance.
-        self.forget(client);
-        self.change(client, |balance| Ok(balance.plan_reap(stamp))).await
-    }
-
-    async fn due(&self, now_ms: i64, limit: usize) -> Result<Vec<ClientId>, LedgerError> {
+    async fn overdue(&self, now_ms: i64, limit: usize) -> Result<Vec<ClientId>, StoreFault> {
         let mut due = Vec::new();
         for shard in 0..DUE_SHARDS {
             let output = self
@@ -569,7 +418,7 @@ impl Ledger for DynamoLedger {
                 .limit(i32::try_from(limit).unwrap_or(i32::MAX))
                 .send()
                 .await
-                .map_err(|error| fault(StoreError::from_sdk(error)))?;
+                .map_err(StoreError::from_sdk)?;
             for item in output.items.unwrap_or_default() {
                 let (Some(AttributeValue::N(at)), Some(AttributeValue::S(id))) =
                     (item.get("due_at"), item.get("client_id"))
@@ -584,9 +433,4 @@ impl Ledger for DynamoLedger {
         due.sort_unstable();
         Ok(due.into_iter().take(limit).map(|(_, client)| client).collect())
     }
-}
-
-/// Lets the transaction that was in the way finish.
-pub(crate) async fn pause() {
-    tokio::time::sleep(Duration::from_millis(10)).await;
 }

@@ -19,6 +19,7 @@ mod pictures;
 mod queue;
 pub mod schema;
 pub mod telemetry;
+pub mod usage;
 
 pub use config::{Config, ConfigError, Endpoints};
 pub use connect::Aws;
@@ -26,4 +27,4 @@ pub use core::{Core, CoreError, mint, request_ids};
 pub use dynamo::StoreError;
 pub use ledger::DynamoLedger;
 pub use pictures::PictureStore;
-pub use queue::{GenerationMessage, GenerationQueue};
+pub use queue::{GenerationMessage, GenerationQueue, UsageQueue};

@@ -1,7 +1,8 @@
-//! The queue of generations.
+//! The queues: of generations, and of usage events.
 
 use aws_sdk_sqs::Client;
 use ids::{ClientId, JobId};
+use ledger::{NotTaken, Taken, UsageEvent, UsageSink};
 use serde::{Deserialize, Serialize};
 
 use crate::dynamo::StoreError;
@@ -61,5 +62,48 @@ impl GenerationQueue {
             .await
             .map_err(StoreError::from_sdk)?;
         Ok(())
+    }
+}
+
+/// The queue of usage events. A message is a JSON array of them.
+#[derive(Debug, Clone)]
+pub struct UsageQueue {
+    client: Client,
+    url: String,
+}
+
+impl UsageQueue {
+    /// How many events go into one message. One of them is less than 500 bytes long, and a message
+    /// may have 256 KiB.
+    const EVENTS_PER_MESSAGE: usize = 500;
+
+    /// The queue at `url`.
+    #[must_use]
+    pub const fn new(client: Client, url: String) -> Self {
+        Self { client, url }
+    }
+
+    async fn send(&self, events: &[UsageEvent]) -> Result<(), StoreError> {
+        let body =
+            serde_json::to_string(events).map_err(|error| StoreError::Failed(error.to_string()))?;
+        self.client
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body)
+            .send()
+            .await
+            .map_err(StoreError::from_sdk)?;
+        Ok(())
+    }
+}
+
+impl UsageSink for UsageQueue {
+    fn take(&self, events: Vec<UsageEvent>) -> Taken<'_> {
+        Box::pin(async move {
+            for events in events.chunks(Self::EVENTS_PER_MESSAGE) {
+                self.send(events).await.map_err(|error| NotTaken(error.to_string()))?;
+            }
+            Ok(())
+        })
     }
 }

@@ -99,6 +99,15 @@ pub const IDEMPOTENCY: Table = Table {
     ttl: Some("ttl"),
 };
 
+/// What clients used: hours, and what was counted of which source.
+pub const USAGE: Table = Table {
+    name: "usage",
+    partition: ("client_id", String),
+    sort: Some(("sk", String)),
+    indexes: &[],
+    ttl: Some("ttl"),
+};
+
 /// The keys that tokens are signed with: `public` halves for everybody, `private` ones for the
 /// issuer alone. IAM tells them apart by partition key.
 pub const SIGNING_KEYS: Table = Table {
@@ -110,7 +119,8 @@ pub const SIGNING_KEYS: Table = Table {
 };
 
 /// Every table.
-pub const TABLES: &[Table] = &[CLIENTS, LEDGER, GENERATIONS, MEMES, IDEMPOTENCY, SIGNING_KEYS];
+pub const TABLES: &[Table] =
+    &[CLIENTS, LEDGER, USAGE, GENERATIONS, MEMES, IDEMPOTENCY, SIGNING_KEYS];
 
 impl Table {
     /// The table's name in a stage.

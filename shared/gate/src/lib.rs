@@ -11,5 +11,6 @@ mod meter;
 mod platform;
 
 pub use admission::{Caller, Gate, GateError};
+pub use ledger::Operation;
 pub use meter::{Counted, Meter, Reserved};
 pub use platform::{Platform, StartError, parties};

@@ -11,7 +11,7 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use ids::ClientId;
-use ledger::{Holder, Ledger, LedgerError, Reservation, Spent, StoreFault};
+use ledger::{Holder, Ledger, LedgerError, Operation, Reservation, Spent, StoreFault};
 use maas_aws::DynamoLedger;
 use quick_cache::sync::Cache;
 
@@ -46,13 +46,14 @@ impl std::fmt::Debug for Meter {
 #[must_use = "dropping it gives the credits back"]
 pub struct Reserved {
     reservation: Reservation,
+    operation: Operation,
     limits: RateLimits,
 }
 
 impl Reserved {
     /// The work is done. Says what the reply tells about limits.
     pub fn keep(self) -> RateLimits {
-        self.reservation.keep();
+        self.reservation.keep(self.operation);
         self.limits
     }
 }
@@ -70,13 +71,18 @@ impl Meter {
         &self.holder
     }
 
-    /// Charges a call that cannot fail any more.
+    /// Charges a call that cannot fail any more, for what it asked.
     ///
     /// # Errors
     /// The problem that the caller is told; nothing was charged then.
-    pub async fn charge(&self, caller: &Caller, credits: u64) -> Result<RateLimits, Problem> {
+    pub async fn charge(
+        &self,
+        caller: &Caller,
+        operation: Operation,
+        credits: u64,
+    ) -> Result<RateLimits, Problem> {
         let burst = self.pace(caller)?;
-        match self.holder.spend(caller.client(), credits).await {
+        match self.holder.spend(caller.client(), operation, credits).await {
             Ok(spent) => Ok(limits(caller, burst, spent)),
             Err(error) => Err(self.refused(caller, burst, credits, error).await),
         }
@@ -86,12 +92,17 @@ impl Meter {
     ///
     /// # Errors
     /// The problem that the caller is told; nothing was taken then.
-    pub async fn reserve(&self, caller: &Caller, credits: u64) -> Result<Reserved, Problem> {
+    pub async fn reserve(
+        &self,
+        caller: &Caller,
+        operation: Operation,
+        credits: u64,
+    ) -> Result<Reserved, Problem> {
         let burst = self.pace(caller)?;
         match self.holder.reserve(caller.client(), credits).await {
             Ok(reservation) => {
                 let limits = limits(caller, burst, reservation.spent());
-                Ok(Reserved { reservation, limits })
+                Ok(Reserved { reservation, operation, limits })
             }
             Err(error) => Err(self.refused(caller, burst, credits, error).await),
         }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use auth::TokenParties;
-use ledger::{Holder, LeasePolicy};
+use ledger::{HeapSlots, Holder, LeasePolicy, Slots};
 use maas_aws::{Config, Core, CoreError};
+use tallies::MappedSlots;
 
 use crate::admission::{Gate, GateError};
 use crate::meter::Meter;
@@ -51,7 +52,9 @@ impl Platform {
             Arc::clone(&core.clock),
             Arc::clone(&core.mint),
             LeasePolicy::default(),
-        );
+        )
+        .with_slots(slots(core.aws.config()))
+        .with_sink(Arc::new(core.aws.usage_queue()));
         let gate = Gate::open(
             &parties(core.aws.config()),
             core.aws.keys(),
@@ -59,8 +62,21 @@ impl Platform {
             Arc::clone(&core.clock),
         )
         .await?;
-        let meter = Meter::new(holder, Arc::clone(&core.clock));
+        let meter = Meter::new(Arc::new(holder), Arc::clone(&core.clock));
         Ok(Self { core, gate: Arc::new(gate), meter: Arc::new(meter) })
+    }
+}
+
+/// Where tallies of leases are kept. Without a folder that can be used they end with the process:
+/// what it had not reported when it is killed is not charged.
+fn slots(config: &Config) -> Arc<dyn Slots> {
+    let Some(folder) = &config.tallies else { return Arc::new(HeapSlots) };
+    match MappedSlots::open(folder) {
+        Ok(slots) => Arc::new(slots),
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "tallies are kept in memory");
+            Arc::new(HeapSlots)
+        }
     }
 }
 

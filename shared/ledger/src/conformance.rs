@@ -15,8 +15,8 @@ use crate::change::Account;
 use crate::invariants::violations;
 use crate::policy::{CLOCK_SKEW_MS, GRANTED_MAX, RECONCILE_WINDOW_MS};
 use crate::store::{
-    GrantRequest, HoldRequest, LeaseRequest, Leased, Ledger, LedgerError, Reaped, Settlement,
-    Stamp, StoreFault,
+    GrantRequest, HoldRequest, LeaseRequest, Leased, Ledger, LedgerError, Lender, Reaped,
+    Settlement, Stamp, StoreFault,
 };
 
 const START_MS: i64 = 1_767_225_600_000;
@@ -494,24 +494,7 @@ macro_rules! faulty {
     }};
 }
 
-impl<L: Ledger> Ledger for Failing<L> {
-    async fn open(&self, client: ClientId) -> Result<(), LedgerError> {
-        faulty!(self, self.inner.open(client))
-    }
-
-    async fn balance(&self, client: ClientId) -> Result<Balance, LedgerError> {
-        faulty!(self, self.inner.balance(client))
-    }
-
-    async fn grant(
-        &self,
-        client: ClientId,
-        request: GrantRequest,
-        stamp: Stamp,
-    ) -> Result<(), LedgerError> {
-        faulty!(self, self.inner.grant(client, request.clone(), stamp))
-    }
-
+impl<L: Ledger> Lender for Failing<L> {
     async fn lease(
         &self,
         client: ClientId,
@@ -528,6 +511,25 @@ impl<L: Ledger> Ledger for Failing<L> {
         stamp: Stamp,
     ) -> Result<(), LedgerError> {
         faulty!(self, self.inner.settle(client, settlements.clone(), stamp))
+    }
+}
+
+impl<L: Ledger> Ledger for Failing<L> {
+    async fn open(&self, client: ClientId) -> Result<(), LedgerError> {
+        faulty!(self, self.inner.open(client))
+    }
+
+    async fn balance(&self, client: ClientId) -> Result<Balance, LedgerError> {
+        faulty!(self, self.inner.balance(client))
+    }
+
+    async fn grant(
+        &self,
+        client: ClientId,
+        request: GrantRequest,
+        stamp: Stamp,
+    ) -> Result<(), LedgerError> {
+        faulty!(self, self.inner.grant(client, request.clone(), stamp))
     }
 
     async fn hold(

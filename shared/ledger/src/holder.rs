@@ -1,21 +1,33 @@
 //! The holder: spends leased credits in memory, and keeps a lease at hand for every busy client.
 //!
-//! The hot path, [`Holder::spend`] with a lease at hand, is one compare-and-swap and no I/O. The
-//! lease is renewed in the background before it runs out; only a call that finds no usable lease
-//! waits for the ledger, and of many such calls one asks and the others wait for its answer.
+//! The hot path, [`Holder::spend`] with a lease at hand, is one compare-and-swap, one addition and
+//! no I/O. The lease is renewed in the background before it runs out; only a call that finds no
+//! usable lease waits for the ledger, and of many such calls one asks and the others wait for its
+//! answer.
+//!
+//! What was spent is told to two, each time as a total, so that it may be told again: to the
+//! ledger, which moves the credits, and to the [`UsageSink`], which counts what they were spent on.
+//! A lease is forgotten once both know all of it.
 
-use std::sync::Arc;
+mod lease;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use clock::SharedClock;
 use dashmap::DashMap;
+use futures_util::StreamExt as _;
+use futures_util::stream;
 use ids::{ClientId, LeaseId, Mint};
-use tokio::sync::Mutex;
 
+pub use self::lease::Spent;
+use self::lease::{HeldLease, millis};
 use crate::policy::{CLOCK_SKEW_MS, LeasePolicy};
-use crate::store::{LeaseRequest, Ledger, LedgerError, Settlement, Stamp, StoreFault};
+use crate::store::{LeaseRequest, LedgerError, Lender, Settlement, Stamp, StoreFault};
+use crate::tally::{HeapSlots, LEASE_MAX, Operation, Slots, Tally};
+use crate::usage::UsageSink;
 
 /// For how long a client whose credits are gone is refused without asking the ledger again.
 const EXHAUSTED_FOR: Duration = Duration::from_millis(500);
@@ -23,126 +35,11 @@ const EXHAUSTED_FOR: Duration = Duration::from_millis(500);
 /// How often the ledger is asked again for the answer that was lost, before a call fails.
 const ATTEMPTS: u32 = 3;
 
-/// Credits that were spent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Spent {
-    /// What the client has left, as far as this holder knows: the rest of its lease and what the
-    /// ledger had available when the lease was given.
-    pub remaining: u64,
-    /// When the next credits end, in milliseconds since the Unix epoch.
-    pub next_expiry_ms: Option<i64>,
-}
+/// How many clients' reports are under way at once.
+const REPORTS_AT_ONCE: usize = 32;
 
-/// What has become of a lease's credits, in one word, so that one compare-and-swap changes all of
-/// it: whether it is closed, how many credits are reserved, how many are used (the reserved ones
-/// included).
-#[derive(Debug)]
-struct Tally(AtomicU64);
-
-impl Tally {
-    const USED_BITS: u32 = 40;
-    const USED_MAX: u64 = (1 << Self::USED_BITS) - 1;
-    const RESERVED_MAX: u64 = (1 << 23) - 1;
-    const CLOSED: u64 = 1 << 63;
-
-    const fn new() -> Self {
-        Self(AtomicU64::new(0))
-    }
-
-    /// Takes `credits` of `amount` and says how many are left, or nothing if they are too few or
-    /// the lease is closed.
-    fn take(&self, amount: u64, credits: u64, reserve: bool) -> Option<u64> {
-        let mut word = self.0.load(Ordering::Relaxed);
-        loop {
-            let (used, reserved) = Self::parts(word);
-            let left = amount.checked_sub(used)?.checked_sub(credits)?;
-            if word & Self::CLOSED != 0
-                || reserve && reserved.checked_add(credits)? > Self::RESERVED_MAX
-            {
-                return None;
-            }
-            let step = if reserve { credits << Self::USED_BITS | credits } else { credits };
-            match self.0.compare_exchange_weak(
-                word,
-                word + step,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return Some(left),
-                Err(now) => word = now,
-            }
-        }
-    }
-
-    /// Reserved credits become spent ones.
-    fn keep(&self, credits: u64) {
-        self.0.fetch_sub(credits << Self::USED_BITS, Ordering::AcqRel);
-    }
-
-    /// Reserved credits were not needed.
-    fn release(&self, credits: u64) {
-        self.0.fetch_sub(credits << Self::USED_BITS | credits, Ordering::AcqRel);
-    }
-
-    fn close(&self) {
-        self.0.fetch_or(Self::CLOSED, Ordering::AcqRel);
-    }
-
-    /// Credits that are used or reserved.
-    fn taken(&self) -> u64 {
-        Self::parts(self.0.load(Ordering::Acquire)).0
-    }
-
-    /// Credits that are spent for good.
-    fn spent(&self) -> u64 {
-        let (used, reserved) = Self::parts(self.0.load(Ordering::Acquire));
-        used - reserved
-    }
-
-    /// Whether nothing is reserved any more.
-    fn is_final(&self) -> bool {
-        Self::parts(self.0.load(Ordering::Acquire)).1 == 0
-    }
-
-    const fn parts(word: u64) -> (u64, u64) {
-        (word & Self::USED_MAX, (word & !Self::CLOSED) >> Self::USED_BITS)
-    }
-}
-
-/// A lease in this process's hands.
-#[derive(Debug)]
-struct HeldLease {
-    id: LeaseId,
-    amount: u64,
-    tally: Tally,
-    /// The monotonic time from which nothing may be spent.
-    until: Duration,
-    /// The same by the wall clock. Both must allow it: a frozen process's monotonic clock may have
-    /// stood still, and a wall clock may have been set back.
-    until_ms: i64,
-    opened: Duration,
-    /// What the ledger had available beyond this lease.
-    beyond: u64,
-    next_expiry_ms: Option<i64>,
-}
-
-impl HeldLease {
-    fn usable(&self, clock: &SharedClock) -> bool {
-        clock.monotonic() < self.until && clock.now_ms() < self.until_ms
-    }
-
-    fn take(&self, credits: u64, reserve: bool) -> Option<u64> {
-        self.tally.take(self.amount, credits, reserve)
-    }
-
-    fn spent(&self, left: u64) -> Spent {
-        Spent { remaining: left + self.beyond, next_expiry_ms: self.next_expiry_ms }
-    }
-
-    fn left(&self) -> u64 {
-        self.amount - self.tally.taken()
-    }
-}
+/// How many events the sink is offered at once.
+const EVENTS_AT_ONCE: usize = 500;
 
 /// A lease that was asked for and whose answer was lost.
 #[derive(Debug, Clone, Copy)]
@@ -152,11 +49,9 @@ struct Unanswered {
     asked: Duration,
 }
 
-/// What only one task at a time may work on.
+/// What only one task at a time may work on: talking with the ledger about one client.
 #[derive(Debug, Default)]
-struct Renewal {
-    /// Closed leases that the ledger has not been told of.
-    closed: Vec<Arc<HeldLease>>,
+struct Asking {
     /// Leases that may or may not have been given, and that nobody will use.
     abandoned: Vec<LeaseId>,
     unanswered: Option<Unanswered>,
@@ -166,7 +61,9 @@ struct Renewal {
 #[derive(Debug, Default)]
 struct Cell {
     active: ArcSwapOption<HeldLease>,
-    renewal: Mutex<Renewal>,
+    /// Leases that nothing is spent from any more, but of which somebody has yet to be told.
+    closed: Mutex<Vec<Arc<HeldLease>>>,
+    asking: tokio::sync::Mutex<Asking>,
     renewing_ahead: AtomicBool,
     /// Monotonic milliseconds of the last spend.
     last_spend_ms: AtomicU64,
@@ -176,6 +73,46 @@ struct Cell {
     exhausted_below: AtomicU64,
 }
 
+impl Cell {
+    fn closed(&self) -> MutexGuard<'_, Vec<Arc<HeldLease>>> {
+        // The list is whole after any panic: it is only pushed to and filtered.
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes `next` the active lease, if there is one, and puts the one before with those to be
+    /// reported. Callers that took its pointer just before find it closed and come to `acquire`.
+    fn replace(&self, next: Option<Arc<HeldLease>>) {
+        // Under the lock, so that whoever lists the leases sees each in one place or the other.
+        let mut closed = self.closed();
+        if let Some(lease) = self.active.swap(next) {
+            lease.tally.close();
+            closed.push(lease);
+        }
+    }
+
+    /// Everything that somebody may have to be told of.
+    fn leases(&self) -> Vec<Arc<HeldLease>> {
+        let closed = self.closed();
+        closed.iter().cloned().chain(self.active.load_full()).collect()
+    }
+}
+
+/// Reports that are on their way to the ledger.
+#[derive(Debug, Default)]
+struct Reports {
+    settlements: Vec<Settlement>,
+    leases: Vec<(Arc<HeldLease>, Settlement)>,
+}
+
+impl Reports {
+    fn add(&mut self, lease: Arc<HeldLease>, close: bool) {
+        let used = lease.tally.spending().credits();
+        let settlement = Settlement { lease: lease.id, used, close };
+        self.settlements.push(settlement);
+        self.leases.push((lease, settlement));
+    }
+}
+
 /// Spends credits for many clients from leases of one ledger.
 #[derive(Debug)]
 pub struct Holder<L> {
@@ -183,28 +120,47 @@ pub struct Holder<L> {
     clock: SharedClock,
     mint: Arc<Mint>,
     policy: LeasePolicy,
+    slots: Arc<dyn Slots>,
+    sink: Option<Arc<dyn UsageSink>>,
     cells: DashMap<ClientId, Arc<Cell>>,
 }
 
-impl<L: Ledger> Holder<L> {
-    /// A holder without leases.
+impl<L: Lender> Holder<L> {
+    /// A holder without leases, which keeps its tallies on the heap and tells nobody of usage.
     #[must_use]
-    pub fn new(
-        ledger: Arc<L>,
-        clock: SharedClock,
-        mint: Arc<Mint>,
-        policy: LeasePolicy,
-    ) -> Arc<Self> {
-        Arc::new(Self { ledger, clock, mint, policy, cells: DashMap::new() })
+    pub fn new(ledger: Arc<L>, clock: SharedClock, mint: Arc<Mint>, policy: LeasePolicy) -> Self {
+        let slots = Arc::new(HeapSlots);
+        Self { ledger, clock, mint, policy, slots, sink: None, cells: DashMap::new() }
     }
 
-    /// The ledger that the leases come from.
+    /// Keeps tallies in `slots`, and takes over what holders that are gone have left there: it is
+    /// reported with the next [`sweep`](Self::sweep).
+    #[must_use]
+    pub fn with_slots(mut self, slots: Arc<dyn Slots>) -> Self {
+        for slot in slots.left_behind() {
+            if let Some((client, lease, tally)) = Tally::find(slot) {
+                let left = Arc::new(HeldLease::left_behind(lease, tally));
+                self.cell(client).closed().push(left);
+            }
+        }
+        self.slots = slots;
+        self
+    }
+
+    /// Tells `sink` what credits are spent on.
+    #[must_use]
+    pub fn with_sink(mut self, sink: Arc<dyn UsageSink>) -> Self {
+        self.sink = Some(sink);
+        self
+    }
+
+    /// Where the leases come from.
     #[must_use]
     pub fn ledger(&self) -> &Arc<L> {
         &self.ledger
     }
 
-    /// Spends `credits` of a client's.
+    /// Spends `credits` of a client's on `operation`.
     ///
     /// # Errors
     /// [`LedgerError::Exhausted`] if the client has too few; [`LedgerError::Store`] if no lease is
@@ -212,17 +168,19 @@ impl<L: Ledger> Holder<L> {
     pub async fn spend(
         self: &Arc<Self>,
         client: ClientId,
+        operation: Operation,
         credits: u64,
     ) -> Result<Spent, LedgerError> {
         if let Some(cell) = self.cells.get(&client)
-            && let Some(spent) = self.try_spend(client, &cell, credits)
+            && let Some((lease, spent)) = self.take(client, &cell, credits)
         {
+            lease.tally.keep(operation, credits);
             return Ok(spent);
         }
-        Ok(self.reserve(client, credits).await?.keep())
+        Ok(self.reserve(client, credits).await?.keep(operation))
     }
 
-    /// Spends `credits` for work that may still fail: they come back when the reservation is
+    /// Takes `credits` for work that may still fail: they come back when the reservation is
     /// dropped without [`Reservation::keep`].
     ///
     /// # Errors
@@ -237,70 +195,86 @@ impl<L: Ledger> Holder<L> {
         Ok(Reservation { lease, credits, spent, kept: false })
     }
 
-    /// Gives back what is idle or about to end, and reports what the ledger has not been told.
-    /// Called every few seconds, and whenever the process is about to be frozen.
+    /// Gives back what is idle or about to end, reports what has not been reported for a while, and
+    /// tells the sink what is new. Called every second.
     pub async fn sweep(&self) {
-        for (client, cell) in self.snapshot() {
-            let idle_ms = millis(self.clock.monotonic())
-                .saturating_sub(cell.last_spend_ms.load(Ordering::Relaxed));
-            let idle = idle_ms >= millis(self.policy.idle);
-            let ended = cell.active.load().as_ref().is_some_and(|lease| !lease.usable(&self.clock));
-            if idle || ended {
-                self.give_back(client, &cell).await;
-                drop(cell);
-                self.cells.remove_if(&client, |_, cell| {
-                    // Nobody else has the cell, and while the map's shard is locked nobody gets it.
-                    Arc::strong_count(cell) == 1
-                        && cell.active.load().is_none()
-                        && cell.renewal.try_lock().is_ok_and(|state| {
-                            state.closed.is_empty()
-                                && state.abandoned.is_empty()
-                                && state.unanswered.is_none()
-                        })
-                });
-            }
-        }
+        self.tell_all(self.policy.checkpoint).await;
+    }
+
+    /// Reports everything there is to report, and keeps the leases. Called when the process may be
+    /// frozen and not wake up again.
+    pub async fn flush(&self) {
+        self.tell_all(Duration::ZERO).await;
     }
 
     /// Gives back everything. Called when the process ends.
     pub async fn drain(&self) {
-        for (client, cell) in self.snapshot() {
-            self.give_back(client, &cell).await;
+        for (_, cell) in self.snapshot() {
+            cell.replace(None);
+        }
+        self.tell_all(Duration::ZERO).await;
+    }
+
+    async fn tell_all(&self, checkpoint: Duration) {
+        let cells = self.snapshot();
+        let reports: Vec<_> =
+            cells.iter().map(|(client, cell)| self.look_after(*client, cell, checkpoint)).collect();
+        let reports = stream::iter(reports).buffer_unordered(REPORTS_AT_ONCE).collect::<()>();
+        tokio::join!(reports, self.publish(&cells));
+        for (client, cell) in cells {
+            self.forget_told(&cell);
+            drop(cell);
+            self.cells.remove_if(&client, |_, cell| {
+                // Nobody else has the cell, and while the map's shard is locked nobody gets it.
+                Arc::strong_count(cell) == 1
+                    && cell.active.load().is_none()
+                    && cell.closed().is_empty()
+                    && cell.asking.try_lock().is_ok_and(|asking| {
+                        asking.abandoned.is_empty() && asking.unanswered.is_none()
+                    })
+            });
         }
     }
 
+    /// The clients' cells, in the same order whatever the map's.
     fn snapshot(&self) -> Vec<(ClientId, Arc<Cell>)> {
-        self.cells.iter().map(|entry| (*entry.key(), Arc::clone(entry.value()))).collect()
+        let mut cells: Vec<_> =
+            self.cells.iter().map(|entry| (*entry.key(), Arc::clone(entry.value()))).collect();
+        cells.sort_unstable_by_key(|(client, _)| *client);
+        cells
     }
 
     fn cell(&self, client: ClientId) -> Arc<Cell> {
         Arc::clone(&self.cells.entry(client).or_default())
     }
 
-    fn try_spend(
+    /// Takes credits from the active lease, and renews it ahead if it is about to be used up.
+    fn take(
         self: &Arc<Self>,
         client: ClientId,
         cell: &Arc<Cell>,
         credits: u64,
-    ) -> Option<Spent> {
+    ) -> Option<(Arc<HeldLease>, Spent)> {
         let lease = cell.active.load();
         let lease = lease.as_ref()?;
         let now = self.clock.monotonic();
         if now >= lease.until || self.clock.now_ms() >= lease.until_ms {
             return None;
         }
-        let left = lease.take(credits, false)?;
+        let left = lease.tally.take(credits)?;
         cell.last_spend_ms.store(millis(now), Ordering::Relaxed);
-        let low = left <= lease.amount / 4;
-        let old = now - lease.opened >= self.policy.ttl / 2;
         // Near zero there is nothing to renew ahead for: the next call asks itself.
-        if (low && lease.beyond > 0 || old)
-            && lease.amount > 1
+        if lease.tally.amount() > 1
+            && (lease.is_low() && lease.beyond > 0 || self.is_old(lease))
             && !cell.renewing_ahead.swap(true, Ordering::AcqRel)
         {
             self.renew_ahead(client, Arc::clone(cell));
         }
-        Some(lease.spent(left))
+        Some((Arc::clone(lease), lease.spent(left)))
+    }
+
+    fn is_old(&self, lease: &HeldLease) -> bool {
+        self.clock.monotonic() - lease.opened >= self.policy.ttl / 2
     }
 
     /// The slow way to a credit: one caller asks the ledger, the others wait for it.
@@ -310,30 +284,17 @@ impl<L: Ledger> Holder<L> {
         cell: &Arc<Cell>,
         credits: u64,
     ) -> Result<(Arc<HeldLease>, Spent), LedgerError> {
-        if let Some(taken) = self.take_reserved(cell, credits) {
+        if let Some(taken) = self.take(client, cell, credits) {
             return Ok(taken);
         }
-        let mut state = cell.renewal.lock().await;
+        let mut asking = cell.asking.lock().await;
         loop {
-            if let Some(taken) = self.take_reserved(cell, credits) {
+            if let Some(taken) = self.take(client, cell, credits) {
                 return Ok(taken);
             }
             self.refuse_if_exhausted(cell, credits)?;
-            self.renew(client, cell, &mut state, credits).await?;
+            self.renew(client, cell, &mut asking, credits).await?;
         }
-    }
-
-    /// Takes credits from the active lease as a reservation that holds up its settlement until it
-    /// is kept or given back. The fast path's spends need none: they are final at once.
-    fn take_reserved(&self, cell: &Cell, credits: u64) -> Option<(Arc<HeldLease>, Spent)> {
-        let lease = cell.active.load_full()?;
-        if !lease.usable(&self.clock) {
-            return None;
-        }
-        let left = lease.take(credits, true)?;
-        cell.last_spend_ms.store(millis(self.clock.monotonic()), Ordering::Relaxed);
-        let spent = lease.spent(left);
-        Some((lease, spent))
     }
 
     fn refuse_if_exhausted(&self, cell: &Cell, credits: u64) -> Result<(), LedgerError> {
@@ -349,13 +310,11 @@ impl<L: Ledger> Holder<L> {
         let holder = Arc::clone(self);
         tokio::spawn(async move {
             {
-                let mut state = cell.renewal.lock().await;
+                let mut asking = cell.asking.lock().await;
                 // Whoever had the lock before may have renewed already.
-                let due = cell.active.load().as_ref().is_some_and(|lease| {
-                    lease.left() <= lease.amount / 4
-                        || holder.clock.monotonic() - lease.opened >= holder.policy.ttl / 2
-                });
-                if due && let Err(error) = holder.renew(client, &cell, &mut state, 1).await {
+                let active = cell.active.load_full();
+                let due = active.is_some_and(|lease| lease.is_low() || holder.is_old(&lease));
+                if due && let Err(error) = holder.renew(client, &cell, &mut asking, 1).await {
                     match error {
                         LedgerError::Exhausted { .. } => {}
                         error => tracing::warn!(%client, %error, "a lease was not renewed ahead"),
@@ -366,141 +325,223 @@ impl<L: Ledger> Holder<L> {
         });
     }
 
+    /// How many credits the next lease should have: what the client spends within the policy's
+    /// horizon at its recent rate.
+    fn size(&self, active: Option<&HeldLease>, last_size: u64, need: u64) -> u64 {
+        let mut size = self.policy.initial;
+        if let Some(lease) = active {
+            let elapsed = (self.clock.monotonic() - lease.opened).max(Duration::from_millis(1));
+            let pace = u128::from(lease.tally.taken()) * self.policy.horizon.as_micros()
+                / elapsed.as_micros();
+            let pace = u64::try_from(pace).unwrap_or(u64::MAX);
+            let ceiling = last_size.saturating_mul(16).max(self.policy.initial);
+            size = pace.clamp(self.policy.initial, ceiling);
+        }
+        size.min(self.policy.max.min(LEASE_MAX)).max(need)
+    }
+
     /// Gets a new lease of at least `need` credits and makes it the active one.
     async fn renew(
         &self,
         client: ClientId,
         cell: &Cell,
-        state: &mut Renewal,
+        asking: &mut Asking,
         need: u64,
     ) -> Result<(), LedgerError> {
         let active = cell.active.load_full();
-        let mut want = self.policy.initial;
-        let mut checkpoint = None;
-        if let Some(lease) = &active {
-            let elapsed = (self.clock.monotonic() - lease.opened).max(Duration::from_millis(1));
-            let pace = u128::from(lease.tally.taken()) * self.policy.horizon.as_micros();
-            let pace = u64::try_from(pace / elapsed.as_micros().max(1)).unwrap_or(u64::MAX);
-            want = pace.clamp(self.policy.initial, state.last_size.saturating_mul(16).max(1));
-            if !lease.usable(&self.clock) || lease.left() < need {
-                self.retire(cell, state);
-            } else {
-                checkpoint =
-                    Some(Settlement { lease: lease.id, used: lease.tally.spent(), close: false });
-            }
+        let want = self.size(active.as_deref(), asking.last_size, need);
+        let keeps = active.filter(|lease| lease.usable(&self.clock) && lease.left() >= need);
+        if keeps.is_none() {
+            cell.replace(None);
         }
-        let want = want.min(self.policy.max).max(need);
 
         let asked = self.clock.monotonic();
-        let unanswered = state.unanswered.take().filter(|unanswered| {
+        let unanswered = asking.unanswered.take().filter(|unanswered| {
             let fresh = asked - unanswered.asked < self.policy.ttl / 2;
             if !fresh {
-                state.abandoned.push(unanswered.id);
+                asking.abandoned.push(unanswered.id);
             }
             fresh
         });
-        let asking = unanswered.unwrap_or_else(|| {
+        let question = unanswered.unwrap_or_else(|| {
             let now_ms = self.clock.now_ms();
             Unanswered { id: self.mint.mint(now_ms), stamp: self.stamp(now_ms), asked }
         });
-        let (mut settle, told) = self.reports(state);
-        settle.extend(checkpoint);
+        let mut reports = self.reports(cell, asking);
+        if let Some(lease) = keeps {
+            reports.add(lease, false);
+        }
         let request = LeaseRequest {
-            id: asking.id,
+            id: question.id,
             need,
             want,
             share: self.policy.share,
             ttl_ms: millis(self.policy.ttl).cast_signed(),
-            settle,
+            settle: reports.settlements.clone(),
         };
+        // Noted before the question is asked: the caller may be gone when the answer comes.
+        asking.unanswered = Some(question);
         let mut attempt = 1;
-        let leased = loop {
-            match self.ledger.lease(client, request.clone(), asking.stamp).await {
-                Ok(leased) => break leased,
+        let answer = loop {
+            match self.ledger.lease(client, request.clone(), question.stamp).await {
                 Err(LedgerError::Store(StoreFault::TimedOut(_))) if attempt < ATTEMPTS => {
                     attempt += 1;
                 }
-                Err(error) => {
-                    if matches!(error, LedgerError::Store(_)) {
-                        state.unanswered = Some(asking);
-                    }
-                    return Err(error);
-                }
+                answer => break answer,
             }
         };
-        self.told(state, &told);
+        let leased = match answer {
+            Ok(leased) => leased,
+            Err(error) => {
+                if !matches!(error, LedgerError::Store(_)) {
+                    asking.unanswered = None;
+                    self.give_up(client, cell, &error);
+                }
+                return Err(error);
+            }
+        };
+        asking.unanswered = None;
+        self.told(asking, &reports);
         if leased.credits < need {
             // A lease that was asked for before, when less was needed, does not help this caller.
             if leased.credits > 0 {
-                state.abandoned.push(asking.id);
+                asking.abandoned.push(question.id);
             }
             cell.exhausted_below.store(need, Ordering::Relaxed);
             let until = self.clock.monotonic() + EXHAUSTED_FOR;
             cell.exhausted_until_ms.store(millis(until), Ordering::Relaxed);
             return Err(LedgerError::Exhausted { available: leased.available });
         }
-        let margin_ms = CLOCK_SKEW_MS.unsigned_abs();
-        let lease = Arc::new(HeldLease {
-            id: asking.id,
-            amount: leased.credits,
-            tally: Tally::new(),
-            until: asking.asked + self.policy.ttl.saturating_sub(Duration::from_millis(margin_ms)),
-            until_ms: asking.stamp.at_ms.saturating_add(request.ttl_ms - CLOCK_SKEW_MS),
-            opened: asked,
-            beyond: leased.available,
-            next_expiry_ms: leased.next_expiry_ms,
-        });
-        state.last_size = lease.amount;
-        // The old lease is closed only now, so that nobody had to wait for the new one. Callers
-        // that took the old lease's pointer just before find it closed and come to `acquire`.
-        self.retire(cell, state);
-        cell.active.store(Some(lease));
+        asking.last_size = leased.credits;
+        let slot = self.slots.claim();
+        let tally = Tally::begin(slot, client, question.id, leased.credits);
+        let margin = Duration::from_millis(CLOCK_SKEW_MS.unsigned_abs());
+        let until = question.asked + self.policy.ttl.saturating_sub(margin);
+        let until_ms = question.stamp.at_ms.saturating_add(request.ttl_ms - CLOCK_SKEW_MS);
+        let lease = HeldLease::new(question.id, tally, until, until_ms, asked, leased);
+        // The old lease is closed only now, so that nobody had to wait for the new one.
+        cell.replace(Some(Arc::new(lease)));
+        self.forget_told(cell);
         Ok(())
     }
 
-    /// Closes the active lease, if there is one, and puts it with those to be reported.
-    fn retire(&self, cell: &Cell, state: &mut Renewal) {
-        if let Some(lease) = cell.active.swap(None) {
-            lease.tally.close();
-            state.closed.push(lease);
-        }
-    }
-
     /// The reports on closed leases that nobody's reservation holds up, and on abandoned ones.
-    fn reports(&self, state: &Renewal) -> (Vec<Settlement>, Vec<LeaseId>) {
-        let closed = state
-            .closed
-            .iter()
-            .filter(|lease| lease.tally.is_final())
-            .map(|lease| Settlement { lease: lease.id, used: lease.tally.spent(), close: true });
-        let abandoned =
-            state.abandoned.iter().map(|id| Settlement { lease: *id, used: 0, close: true });
-        let reports: Vec<_> = closed.chain(abandoned).collect();
-        let ids = reports.iter().map(|report| report.lease).collect();
-        (reports, ids)
-    }
-
-    fn told(&self, state: &mut Renewal, told: &[LeaseId]) {
-        state.closed.retain(|lease| !told.contains(&lease.id));
-        state.abandoned.retain(|id| !told.contains(id));
-    }
-
-    async fn give_back(&self, client: ClientId, cell: &Cell) {
-        let mut state = cell.renewal.lock().await;
-        self.retire(cell, &mut state);
-        if let Some(unanswered) = state.unanswered.take() {
-            state.abandoned.push(unanswered.id);
+    fn reports(&self, cell: &Cell, asking: &Asking) -> Reports {
+        let mut reports = Reports::default();
+        for lease in cell.closed().iter() {
+            if !lease.settled.load(Ordering::Acquire) && lease.tally.is_final() {
+                reports.add(Arc::clone(lease), true);
+            }
         }
-        let (reports, told) = self.reports(&state);
-        if reports.is_empty() {
+        let abandoned = asking.abandoned.iter();
+        reports.settlements.extend(abandoned.map(|lease| Settlement {
+            lease: *lease,
+            used: 0,
+            close: true,
+        }));
+        reports
+    }
+
+    /// Notes that the ledger knows what was reported.
+    fn told(&self, asking: &mut Asking, reports: &Reports) {
+        let now = self.clock.monotonic();
+        for (lease, settlement) in &reports.leases {
+            lease.told(settlement.used, now);
+            lease.settled.fetch_or(settlement.close, Ordering::AcqRel);
+        }
+        asking.abandoned.retain(|id| !reports.settlements.iter().any(|told| told.lease == *id));
+    }
+
+    /// Stops telling the ledger what it will never take.
+    fn give_up(&self, client: ClientId, cell: &Cell, error: &LedgerError) {
+        for lease in cell.closed().iter() {
+            let hopeless = match error {
+                LedgerError::OverReported { lease: named, .. } => lease.id == *named,
+                LedgerError::UnknownClient => true,
+                _ => false,
+            };
+            if hopeless && !lease.settled.swap(true, Ordering::AcqRel) {
+                tracing::error!(%client, lease = %lease.id, %error, "a lease cannot be settled");
+            }
+        }
+    }
+
+    /// Tells the ledger about one client if there is a reason to.
+    async fn look_after(&self, client: ClientId, cell: &Cell, checkpoint: Duration) {
+        let now = self.clock.monotonic();
+        let active = cell.active.load_full();
+        if let Some(lease) = &active {
+            let limit =
+                if lease.is_short() { self.policy.idle_when_short } else { self.policy.idle };
+            let idle_ms = millis(now).saturating_sub(cell.last_spend_ms.load(Ordering::Relaxed));
+            if idle_ms >= millis(limit) || !lease.usable(&self.clock) {
+                cell.replace(None);
+            }
+        }
+        let in_use = cell.active.load_full();
+        let mut asking = cell.asking.lock().await;
+        if in_use.is_none()
+            && let Some(unanswered) = asking.unanswered.take()
+        {
+            asking.abandoned.push(unanswered.id);
+        }
+        let mut reports = self.reports(cell, &asking);
+        if let Some(lease) = in_use.filter(|lease| lease.is_untold(now, checkpoint)) {
+            reports.add(lease, false);
+        }
+        if reports.settlements.is_empty() {
             return;
         }
         let stamp = self.stamp(self.clock.now_ms());
-        match self.ledger.settle(client, reports, stamp).await {
-            Ok(()) => self.told(&mut state, &told),
+        match self.ledger.settle(client, reports.settlements.clone(), stamp).await {
+            Ok(()) => self.told(&mut asking, &reports),
             // They stay in the list for the next sweep; if none comes, the reaper takes them.
-            Err(error) => tracing::warn!(%client, %error, "leases were not settled"),
+            Err(error) => {
+                tracing::warn!(%client, %error, "leases were not settled");
+                self.give_up(client, cell, &error);
+                if error == LedgerError::UnknownClient {
+                    asking.abandoned.clear();
+                }
+            }
         }
+    }
+
+    /// Tells the sink what was spent since it was told last.
+    async fn publish(&self, cells: &[(ClientId, Arc<Cell>)]) {
+        let Some(sink) = &self.sink else { return };
+        let at_ms = self.clock.now_ms();
+        let news: Vec<_> = cells
+            .iter()
+            .flat_map(|(client, cell)| cell.leases().into_iter().map(move |lease| (client, lease)))
+            .filter_map(|(client, lease)| Some((lease.news(*client, at_ms)?, lease)))
+            .collect();
+        for batch in news.chunks(EVENTS_AT_ONCE) {
+            match sink.take(batch.iter().map(|(event, _)| event.clone()).collect()).await {
+                Ok(()) => {
+                    for (event, lease) in batch {
+                        lease.published(event.spending.credits());
+                    }
+                }
+                // They are offered again with the next sweep.
+                Err(error) => {
+                    tracing::warn!(%error, events = news.len(), "usage was not published");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Drops the closed leases of which both the ledger and the sink know everything.
+    fn forget_told(&self, cell: &Cell) {
+        cell.closed().retain(|lease| {
+            let told = lease.settled.load(Ordering::Acquire)
+                && lease.tally.is_final()
+                && (self.sink.is_none() || lease.is_published());
+            if told {
+                lease.tally.end();
+            }
+            !told
+        });
     }
 
     fn stamp(&self, now_ms: i64) -> Stamp {
@@ -525,10 +566,10 @@ impl Reservation {
         self.spent
     }
 
-    /// The work is done and paid.
-    pub fn keep(mut self) -> Spent {
+    /// The work is done, and its credits are spent on `operation`.
+    pub fn keep(mut self, operation: Operation) -> Spent {
         self.kept = true;
-        self.lease.tally.keep(self.credits);
+        self.lease.tally.keep(operation, self.credits);
         self.spent
     }
 }
@@ -536,12 +577,8 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         if !self.kept {
-            // The lease cannot have been settled: that waits until nothing is reserved.
+            // The lease cannot have been settled: that waits until nothing is pending.
             self.lease.tally.release(self.credits);
         }
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -22,6 +22,7 @@
 //!
 //! The crate is pure: time, randomness and the store are handed in.
 
+mod backend;
 mod balance;
 mod change;
 #[cfg(any(test, feature = "conformance"))]
@@ -30,8 +31,12 @@ mod holder;
 pub mod invariants;
 mod memory;
 pub mod policy;
+mod reconcile;
 mod store;
+mod tally;
+mod usage;
 
+pub use backend::{BalanceStore, Commit, Companion, Known};
 pub use balance::{Balance, Grant, GrantSource, Hold, HoldState, Lease, LeaseState, Plan, Slices};
 pub use change::{
     Account, Accounts, Change, Conflict, DueChange, Entry, EntryKind, GrantChange, LeaseChange, Leg,
@@ -39,7 +44,12 @@ pub use change::{
 pub use holder::{Holder, Reservation, Spent};
 pub use memory::MemoryLedger;
 pub use policy::LeasePolicy;
+pub use reconcile::{Evidence, reap};
 pub use store::{
-    GrantRequest, HoldRequest, LeaseRequest, Leased, Ledger, LedgerError, Reaped, Settlement,
-    Stamp, StoreFault,
+    GrantRequest, HoldRequest, LeaseRequest, Leased, Ledger, LedgerError, Lender, Reaped,
+    Settlement, Stamp, StoreFault,
 };
+pub use tally::{
+    HeapSlots, LEASE_MAX, Operation, Slot, Slots, Spending, Use, WORDS, Words, holds_tally,
+};
+pub use usage::{NotTaken, Source, Taken, UsageEvent, UsageSink};

@@ -5,10 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ids::{ClientId, GrantId, JobId};
 
-use crate::balance::{Balance, Hold, HoldState, Plan};
-use crate::store::{
-    GrantRequest, HoldRequest, LeaseRequest, Leased, Ledger, LedgerError, Reaped, Settlement, Stamp,
-};
+use crate::backend::{BalanceStore, Commit, Companion};
+use crate::balance::{Balance, Hold, HoldState};
+use crate::change::Change;
+use crate::store::StoreFault;
 
 #[derive(Debug)]
 struct Book {
@@ -17,7 +17,7 @@ struct Book {
     grants_seen: BTreeSet<GrantId>,
 }
 
-/// A [`Ledger`] in this process's memory.
+/// A [`Ledger`](crate::Ledger) in this process's memory.
 #[derive(Debug, Default)]
 pub struct MemoryLedger {
     books: Mutex<HashMap<ClientId, Book>>,
@@ -40,123 +40,61 @@ impl MemoryLedger {
         // A balance is replaced whole, so that a panic elsewhere leaves none half-changed.
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn with<T>(
-        &self,
-        client: ClientId,
-        act: impl FnOnce(&mut Book) -> Result<T, LedgerError>,
-    ) -> Result<T, LedgerError> {
-        act(self.lock().get_mut(&client).ok_or(LedgerError::UnknownClient)?)
-    }
 }
 
-fn commit<T>(balance: &mut Balance, plan: Plan<T>) -> Result<T, LedgerError> {
-    match plan {
-        Plan::Done(answer) => Ok(answer),
-        Plan::Commit(change, answer) => {
-            balance.commit(&change).map_err(|_| LedgerError::Contended)?;
-            Ok(answer)
-        }
-    }
-}
-
-impl Ledger for MemoryLedger {
-    async fn open(&self, client: ClientId) -> Result<(), LedgerError> {
-        self.lock().entry(client).or_insert_with(|| Book {
-            balance: Balance::empty(client),
+impl BalanceStore for MemoryLedger {
+    async fn create(&self, balance: Balance) -> Result<(), StoreFault> {
+        self.lock().entry(balance.client).or_insert_with(|| Book {
+            balance,
             holds: BTreeMap::new(),
             grants_seen: BTreeSet::new(),
         });
         Ok(())
     }
 
-    async fn balance(&self, client: ClientId) -> Result<Balance, LedgerError> {
-        self.with(client, |book| Ok(book.balance.clone()))
+    async fn load(&self, client: ClientId) -> Result<Option<Balance>, StoreFault> {
+        Ok(self.lock().get(&client).map(|book| book.balance.clone()))
     }
 
-    async fn grant(
+    async fn load_hold(&self, client: ClientId, job: JobId) -> Result<Option<Hold>, StoreFault> {
+        Ok(self.lock().get(&client).and_then(|book| book.holds.get(&job).cloned()))
+    }
+
+    async fn commit(
         &self,
-        client: ClientId,
-        request: GrantRequest,
-        stamp: Stamp,
-    ) -> Result<(), LedgerError> {
-        self.with(client, |book| {
-            if book.grants_seen.contains(&request.id) {
-                return Ok(());
+        balance: &Balance,
+        change: &Change,
+        companion: Option<Companion>,
+    ) -> Result<Commit, StoreFault> {
+        let mut books = self.lock();
+        let Some(book) = books.get_mut(&balance.client) else { return Ok(Commit::Unknown) };
+        let fits = match &companion {
+            None => true,
+            Some(Companion::Granted { id, .. }) => !book.grants_seen.contains(id),
+            Some(Companion::Hold { job, .. }) => !book.holds.contains_key(job),
+            Some(Companion::Resolution { job, .. }) => {
+                book.holds.get(job).is_some_and(|hold| hold.state == HoldState::Held)
             }
-            let plan = book.balance.plan_grant(&request, stamp)?;
-            commit(&mut book.balance, plan)?;
-            book.grants_seen.insert(request.id);
-            Ok(())
-        })
-    }
-
-    async fn lease(
-        &self,
-        client: ClientId,
-        request: LeaseRequest,
-        stamp: Stamp,
-    ) -> Result<Leased, LedgerError> {
-        self.with(client, |book| {
-            let plan = book.balance.plan_lease(&request, stamp)?;
-            commit(&mut book.balance, plan)
-        })
-    }
-
-    async fn settle(
-        &self,
-        client: ClientId,
-        settlements: Vec<Settlement>,
-        stamp: Stamp,
-    ) -> Result<(), LedgerError> {
-        self.with(client, |book| {
-            let plan = book.balance.plan_settle(&settlements, stamp)?;
-            commit(&mut book.balance, plan)
-        })
-    }
-
-    async fn hold(
-        &self,
-        client: ClientId,
-        request: HoldRequest,
-        stamp: Stamp,
-    ) -> Result<Hold, LedgerError> {
-        self.with(client, |book| {
-            if let Some(hold) = book.holds.get(&request.id) {
-                return Ok(hold.clone());
+        };
+        if !fits {
+            return Ok(Commit::Companion);
+        }
+        if book.balance.commit(change).is_err() {
+            return Ok(Commit::Moved(Some(book.balance.clone())));
+        }
+        match companion {
+            None => {}
+            Some(Companion::Granted { id, .. }) => {
+                book.grants_seen.insert(id);
             }
-            let (change, hold) = book.balance.plan_hold(&request, stamp)?;
-            commit(&mut book.balance, Plan::Commit(change, ()))?;
-            book.holds.insert(request.id, hold.clone());
-            Ok(hold)
-        })
+            Some(Companion::Hold { job, hold } | Companion::Resolution { job, hold }) => {
+                book.holds.insert(job, hold);
+            }
+        }
+        Ok(Commit::Done)
     }
 
-    async fn resolve(
-        &self,
-        client: ClientId,
-        job: JobId,
-        posted: u64,
-        stamp: Stamp,
-    ) -> Result<Hold, LedgerError> {
-        self.with(client, |book| {
-            let hold = book.holds.get(&job).ok_or(LedgerError::UnknownHold)?;
-            let plan = book.balance.plan_resolve(job, hold, posted, stamp)?;
-            let hold = commit(&mut book.balance, plan)?;
-            debug_assert!(hold.state != HoldState::Held);
-            book.holds.insert(job, hold.clone());
-            Ok(hold)
-        })
-    }
-
-    async fn reap(&self, client: ClientId, stamp: Stamp) -> Result<Reaped, LedgerError> {
-        self.with(client, |book| {
-            let plan = book.balance.plan_reap(stamp);
-            commit(&mut book.balance, plan)
-        })
-    }
-
-    async fn due(&self, now_ms: i64, limit: usize) -> Result<Vec<ClientId>, LedgerError> {
+    async fn overdue(&self, now_ms: i64, limit: usize) -> Result<Vec<ClientId>, StoreFault> {
         let mut due: Vec<_> = self
             .lock()
             .values()

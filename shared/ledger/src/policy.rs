@@ -23,13 +23,18 @@ pub struct LeasePolicy {
     pub horizon: Duration,
     /// The size of a holder's first lease for a client, in credits.
     pub initial: u64,
-    /// The largest lease, in credits; below 2^40.
+    /// The largest lease, in credits; at most [`LEASE_MAX`](crate::LEASE_MAX).
     pub max: u64,
     /// A lease takes at most one part in this many of what is available, so that one holder does
     /// not starve the others; near zero this comes down to single credits.
     pub share: u64,
     /// A lease that was not spent from for this long is given back.
     pub idle: Duration,
+    /// The same where less is available than the lease holds: others may need it.
+    pub idle_when_short: Duration,
+    /// What was spent from a lease is reported at least this often while it is in use, so that the
+    /// loss of a whole machine leaves little unreported.
+    pub checkpoint: Duration,
 }
 
 impl Default for LeasePolicy {
@@ -41,6 +46,8 @@ impl Default for LeasePolicy {
             max: 1_000_000,
             share: 8,
             idle: Duration::from_secs(10),
+            idle_when_short: Duration::from_secs(1),
+            checkpoint: Duration::from_secs(5),
         }
     }
 }

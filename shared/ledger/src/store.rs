@@ -140,28 +140,11 @@ pub enum LedgerError {
     Store(#[from] StoreFault),
 }
 
-/// A ledger of credits.
+/// What a [`Holder`](crate::Holder) needs: somebody who lends credits and takes reports.
 ///
-/// Every method may be called again with the same ids after an error of the kind
+/// Both methods may be called again with the same ids after an error of the kind
 /// [`LedgerError::Store`], whatever became of the first call: it is done once.
-pub trait Ledger: Send + Sync + 'static {
-    /// Opens a client's balance at zero, unless there is one.
-    fn open(&self, client: ClientId) -> impl Future<Output = Result<(), LedgerError>> + Send;
-
-    /// Reads a balance as it is now.
-    fn balance(
-        &self,
-        client: ClientId,
-    ) -> impl Future<Output = Result<Balance, LedgerError>> + Send;
-
-    /// Brings credits in, once per grant id.
-    fn grant(
-        &self,
-        client: ClientId,
-        request: GrantRequest,
-        stamp: Stamp,
-    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
-
+pub trait Lender: Send + Sync + 'static {
     /// Leases credits and commits the settlements that travel with the request. A lease of 0
     /// credits means that none are available; its settlements were committed all the same.
     fn lease(
@@ -176,6 +159,29 @@ pub trait Ledger: Send + Sync + 'static {
         &self,
         client: ClientId,
         settlements: Vec<Settlement>,
+        stamp: Stamp,
+    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
+}
+
+/// A ledger of credits.
+///
+/// Every method may be called again with the same ids after an error of the kind
+/// [`LedgerError::Store`], whatever became of the first call: it is done once.
+pub trait Ledger: Lender {
+    /// Opens a client's balance at zero, unless there is one.
+    fn open(&self, client: ClientId) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// Reads a balance as it is now.
+    fn balance(
+        &self,
+        client: ClientId,
+    ) -> impl Future<Output = Result<Balance, LedgerError>> + Send;
+
+    /// Brings credits in, once per grant id.
+    fn grant(
+        &self,
+        client: ClientId,
+        request: GrantRequest,
         stamp: Stamp,
     ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clock::{ManualClock, SharedClock, SystemClock, Timestamp};
@@ -11,9 +13,11 @@ use ledger::conformance::Failing;
 use ledger::invariants::violations;
 use ledger::policy::{CLOCK_SKEW_MS, RECONCILE_WINDOW_MS};
 use ledger::{
-    GrantRequest, GrantSource, Holder, LeasePolicy, Ledger, LedgerError, MemoryLedger, Stamp,
+    GrantRequest, GrantSource, HeapSlots, Holder, LeasePolicy, Ledger, LedgerError, MemoryLedger,
+    NotTaken, Operation, Slot, Slots, Stamp, Taken, UsageEvent, UsageSink,
 };
 
+const NORMAL: Operation = Operation::NormalMeme;
 const START_MS: i64 = 1_767_225_600_000;
 
 async fn client_with(ledger: &MemoryLedger, mint: &Mint, credits: u64, now_ms: i64) -> ClientId {
@@ -53,11 +57,11 @@ async fn exactly_what_was_granted_is_served_to_many_callers() {
     let mint = mint();
     let clock = SystemClock::shared();
     let client = client_with(&ledger, &mint, 1_000, clock.now_ms()).await;
-    let holder = Holder::new(Arc::clone(&ledger), clock, mint, LeasePolicy::default());
+    let holder = Arc::new(Holder::new(Arc::clone(&ledger), clock, mint, LeasePolicy::default()));
     let calls: Vec<_> = (0..2_000)
         .map(|_| {
             let holder = Arc::clone(&holder);
-            tokio::spawn(async move { holder.spend(client, 1).await })
+            tokio::spawn(async move { holder.spend(client, NORMAL, 1).await })
         })
         .collect();
     let mut served = 0;
@@ -83,7 +87,7 @@ async fn a_failing_store_loses_and_doubles_nothing() {
         let clock = SystemClock::shared();
         let client = client_with(&ledger, &mint, 300, clock.now_ms()).await;
         let failing = Arc::new(Failing::new(Arc::clone(&ledger), seed));
-        let holder = Holder::new(failing, clock, mint, LeasePolicy::default());
+        let holder = Arc::new(Holder::new(failing, clock, mint, LeasePolicy::default()));
         let calls: Vec<_> = (0..600)
             .map(|n| {
                 let holder = Arc::clone(&holder);
@@ -91,9 +95,9 @@ async fn a_failing_store_loses_and_doubles_nothing() {
                     if n % 3 == 0 {
                         // Work that fails every other time.
                         let reserved = holder.reserve(client, 2).await.ok()?;
-                        (n % 2 == 0).then(|| reserved.keep()).map(|_| 2)
+                        (n % 2 == 0).then(|| reserved.keep(NORMAL)).map(|_| 2)
                     } else {
-                        holder.spend(client, 1).await.ok().map(|_| 1)
+                        holder.spend(client, NORMAL, 1).await.ok().map(|_| 1)
                     }
                 })
             })
@@ -119,13 +123,13 @@ async fn nothing_is_spent_from_a_lease_that_ended() {
     let mint = mint();
     let client = client_with(&ledger, &mint, 100, START_MS).await;
     let policy = LeasePolicy::default();
-    let holder = Holder::new(Arc::clone(&ledger), clock, mint, policy.clone());
-    holder.spend(client, 1).await.unwrap();
+    let holder = Arc::new(Holder::new(Arc::clone(&ledger), clock, mint, policy.clone()));
+    holder.spend(client, NORMAL, 1).await.unwrap();
     let first = *assert_balances(&ledger, client).leases.keys().next().unwrap();
 
     // The margin of a skewed clock before the lease's end.
     hand.advance(policy.ttl - Duration::from_millis(CLOCK_SKEW_MS.unsigned_abs()));
-    holder.spend(client, 1).await.unwrap();
+    holder.spend(client, NORMAL, 1).await.unwrap();
     let balance = assert_balances(&ledger, client);
     assert!(!balance.leases.contains_key(&first), "the old lease was spent from or not settled");
     assert_eq!(balance.accounts.spent, 1);
@@ -133,7 +137,7 @@ async fn nothing_is_spent_from_a_lease_that_ended() {
     // A process that was frozen: only the wall clock moved.
     let second = *balance.leases.keys().next().unwrap();
     hand.skew(i64::try_from(policy.ttl.as_millis()).unwrap());
-    holder.spend(client, 1).await.unwrap();
+    holder.spend(client, NORMAL, 1).await.unwrap();
     assert!(!assert_balances(&ledger, client).leases.contains_key(&second));
 }
 
@@ -146,8 +150,7 @@ async fn a_crashed_holder_strands_its_lease_until_the_reaper_comes_and_no_longer
     let policy = LeasePolicy::default();
     let holder =
         Holder::new(Arc::clone(&ledger), Arc::clone(&clock), Arc::clone(&mint), policy.clone());
-    holder.spend(client, 1).await.unwrap();
-    drop(holder);
+    Arc::new(holder).spend(client, NORMAL, 1).await.unwrap();
 
     hand.advance(policy.ttl + Duration::from_millis(CLOCK_SKEW_MS.unsigned_abs()));
     let reap = |at_ms| {
@@ -167,8 +170,8 @@ async fn idle_leases_are_given_back_and_cells_forgotten() {
     let mint = mint();
     let client = client_with(&ledger, &mint, 100, START_MS).await;
     let policy = LeasePolicy::default();
-    let holder = Holder::new(Arc::clone(&ledger), clock, mint, policy.clone());
-    let spent = holder.spend(client, 1).await.unwrap();
+    let holder = Arc::new(Holder::new(Arc::clone(&ledger), clock, mint, policy.clone()));
+    let spent = holder.spend(client, NORMAL, 1).await.unwrap();
     assert_eq!(spent.remaining, 99);
     holder.sweep().await;
     assert_eq!(assert_balances(&ledger, client).accounts.leased, 8);
@@ -177,7 +180,7 @@ async fn idle_leases_are_given_back_and_cells_forgotten() {
     let accounts = assert_balances(&ledger, client).accounts;
     assert_eq!((accounts.leased, accounts.spent), (0, 1));
     // And the client can go on.
-    assert_eq!(holder.spend(client, 1).await.unwrap().remaining, 98);
+    assert_eq!(holder.spend(client, NORMAL, 1).await.unwrap().remaining, 98);
 }
 
 #[tokio::test]
@@ -186,7 +189,7 @@ async fn work_that_fails_costs_nothing_even_if_its_lease_ends_meanwhile() {
     let (_, clock) = manual();
     let mint = mint();
     let client = client_with(&ledger, &mint, 20, START_MS).await;
-    let holder = Holder::new(Arc::clone(&ledger), clock, mint, LeasePolicy::default());
+    let holder = Arc::new(Holder::new(Arc::clone(&ledger), clock, mint, LeasePolicy::default()));
     let working = holder.reserve(client, 2).await.unwrap();
     holder.drain().await;
     assert_eq!(assert_balances(&ledger, client).accounts.spent, 0, "settled while reserved");
@@ -196,7 +199,7 @@ async fn work_that_fails_costs_nothing_even_if_its_lease_ends_meanwhile() {
     assert_eq!((accounts.spent, accounts.leased, accounts.available), (0, 0, 20));
 
     let working = holder.reserve(client, 2).await.unwrap();
-    assert_eq!(working.keep().remaining, 18);
+    assert_eq!(working.keep(NORMAL).remaining, 18);
     holder.drain().await;
     assert_eq!(assert_balances(&ledger, client).accounts.spent, 2);
 }
@@ -207,9 +210,14 @@ async fn a_client_without_credits_does_not_reach_the_ledger_with_every_call() {
     let (hand, clock) = manual();
     let mint = mint();
     let client = client_with(&ledger, &mint, 0, START_MS).await;
-    let holder = Holder::new(Arc::clone(&ledger), clock, Arc::clone(&mint), LeasePolicy::default());
+    let holder = Arc::new(Holder::new(
+        Arc::clone(&ledger),
+        clock,
+        Arc::clone(&mint),
+        LeasePolicy::default(),
+    ));
     let refused = LedgerError::Exhausted { available: 0 };
-    assert_eq!(holder.spend(client, 1).await, Err(refused.clone()));
+    assert_eq!(holder.spend(client, NORMAL, 1).await, Err(refused.clone()));
     let request = GrantRequest {
         id: mint.mint(START_MS),
         credits: 1,
@@ -219,9 +227,157 @@ async fn a_client_without_credits_does_not_reach_the_ledger_with_every_call() {
     let stamp = Stamp { entry: mint.mint(START_MS), at_ms: START_MS };
     ledger.grant(client, request, stamp).await.unwrap();
     // For half a second the answer is remembered, then the top-up is seen.
-    assert_eq!(holder.spend(client, 1).await, Err(refused));
+    assert_eq!(holder.spend(client, NORMAL, 1).await, Err(refused));
     hand.advance(Duration::from_millis(500));
-    assert_eq!(holder.spend(client, 1).await.unwrap().remaining, 0);
+    assert_eq!(holder.spend(client, NORMAL, 1).await.unwrap().remaining, 0);
     let nobody = mint.mint(START_MS);
-    assert_eq!(holder.spend(nobody, 1).await, Err(LedgerError::UnknownClient));
+    assert_eq!(holder.spend(nobody, NORMAL, 1).await, Err(LedgerError::UnknownClient));
+}
+
+/// Slots that outlive their holders, as words in a file do.
+#[derive(Debug, Default)]
+struct Surviving(Mutex<Vec<Arc<dyn Slot>>>);
+
+impl Slots for Surviving {
+    fn claim(&self) -> Arc<dyn Slot> {
+        let slot = HeapSlots.claim();
+        self.0.lock().unwrap().push(Arc::clone(&slot));
+        slot
+    }
+
+    fn left_behind(&self) -> Vec<Arc<dyn Slot>> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test]
+async fn what_a_killed_holder_spent_is_reported_by_the_next_to_the_credit() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let (_, clock) = manual();
+    let mint = mint();
+    let client = client_with(&ledger, &mint, 1_000, START_MS).await;
+    let slots = Arc::new(Surviving::default());
+    let holder = || {
+        let policy = LeasePolicy::default();
+        let holder =
+            Holder::new(Arc::clone(&ledger), Arc::clone(&clock), Arc::clone(&mint), policy);
+        Arc::new(holder.with_slots(Arc::clone(&slots) as Arc<dyn Slots>))
+    };
+    let killed = holder();
+    for _ in 0..150 {
+        killed.spend(client, NORMAL, 1).await.unwrap();
+        // Background renewals run here.
+        tokio::task::yield_now().await;
+    }
+    // A call whose answer is never sent.
+    let unanswered = killed.reserve(client, 3).await.unwrap();
+    std::mem::forget(unanswered);
+    drop(killed);
+
+    let next = holder();
+    next.sweep().await;
+    let accounts = assert_balances(&ledger, client).accounts;
+    assert_eq!((accounts.spent, accounts.leased, accounts.available), (150, 0, 850));
+    // Told once, it is forgotten.
+    let third = holder();
+    third.sweep().await;
+    assert_eq!(assert_balances(&ledger, client).accounts, accounts);
+}
+
+#[tokio::test]
+async fn a_lease_in_use_is_reported_before_it_ends() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let (hand, clock) = manual();
+    let mint = mint();
+    let client = client_with(&ledger, &mint, 1_000, START_MS).await;
+    let policy = LeasePolicy::default();
+    let holder = Arc::new(Holder::new(Arc::clone(&ledger), clock, mint, policy.clone()));
+    holder.spend(client, NORMAL, 2).await.unwrap();
+    holder.sweep().await;
+    assert_eq!(assert_balances(&ledger, client).accounts.spent, 0, "it is too early");
+    hand.advance(policy.checkpoint);
+    holder.sweep().await;
+    let accounts = assert_balances(&ledger, client).accounts;
+    assert_eq!((accounts.spent, accounts.leased), (2, 6));
+    // Nothing new, nothing to tell.
+    let entries = assert_balances(&ledger, client).seq;
+    hand.advance(policy.checkpoint / 2);
+    holder.sweep().await;
+    assert_eq!(assert_balances(&ledger, client).seq, entries);
+    // Whoever may be frozen tells at once.
+    holder.spend(client, NORMAL, 1).await.unwrap();
+    holder.flush().await;
+    assert_eq!(assert_balances(&ledger, client).accounts.spent, 3);
+}
+
+#[tokio::test]
+async fn where_credits_are_short_an_idle_lease_comes_back_sooner() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let (hand, clock) = manual();
+    let mint = mint();
+    let client = client_with(&ledger, &mint, 12, START_MS).await;
+    let policy = LeasePolicy { share: 1, ..LeasePolicy::default() };
+    let holder = Arc::new(Holder::new(Arc::clone(&ledger), clock, mint, policy.clone()));
+    holder.spend(client, NORMAL, 1).await.unwrap();
+    hand.advance(policy.idle_when_short);
+    holder.sweep().await;
+    assert_eq!(assert_balances(&ledger, client).accounts.available, 11);
+}
+
+/// Takes events, and refuses every other batch.
+#[derive(Debug, Default)]
+struct Moody {
+    asked: AtomicUsize,
+    events: Mutex<Vec<UsageEvent>>,
+}
+
+impl UsageSink for Moody {
+    fn take(&self, events: Vec<UsageEvent>) -> Taken<'_> {
+        let refuses = self.asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
+        self.events.lock().unwrap().extend(events);
+        Box::pin(async move { if refuses { Err(NotTaken("injected".into())) } else { Ok(()) } })
+    }
+}
+
+#[tokio::test]
+async fn the_sink_learns_of_everything_that_was_spent_and_on_what() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let (hand, clock) = manual();
+    let mint = mint();
+    let client = client_with(&ledger, &mint, 1_000, START_MS).await;
+    let sink = Arc::new(Moody::default());
+    let policy = LeasePolicy::default();
+    let holder = Holder::new(Arc::clone(&ledger), clock, mint, policy.clone())
+        .with_sink(Arc::clone(&sink) as Arc<dyn UsageSink>);
+    let holder = Arc::new(holder);
+    for round in 0..6 {
+        holder.spend(client, NORMAL, 5).await.unwrap();
+        holder.spend(client, Operation::AiMeme, 2).await.unwrap();
+        hand.advance(policy.checkpoint * (1 + round % 2));
+        holder.sweep().await;
+    }
+    for _ in 0..4 {
+        holder.drain().await;
+    }
+    // Events are totals per lease: the largest of each is what was spent from it.
+    let mut largest = BTreeMap::new();
+    for event in sink.events.lock().unwrap().iter() {
+        let known = largest.entry(event.source).or_insert(event.spending);
+        if event.spending.credits() > known.credits() {
+            *known = event.spending;
+        }
+    }
+    let of = |operation| {
+        largest
+            .values()
+            .map(|spending| spending.of(operation))
+            .map(|part| (part.calls, part.credits))
+            .fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
+    };
+    assert_eq!((of(NORMAL), of(Operation::AiMeme)), ((6, 30), (6, 12)));
+    assert_eq!(assert_balances(&ledger, client).accounts.spent, 42);
+    // Both know everything, so that nothing is told again.
+    let told = sink.events.lock().unwrap().len();
+    holder.drain().await;
+    assert_eq!(sink.events.lock().unwrap().len(), told);
 }

@@ -15,6 +15,7 @@ const HIDDEN_FOR_S: u32 = 120;
 pub(crate) struct Queues {
     pub(crate) generations: String,
     pub(crate) dead: String,
+    pub(crate) usage: String,
 }
 
 /// Makes what is not there yet.
@@ -60,31 +61,36 @@ async fn queues(aws: &Aws) -> Result<Queues, StoreError> {
         }
     };
     let stage = &aws.config().stage;
-    let dead = make(format!("memes-{stage}-generations-dead"), None)
-        .send()
-        .await
-        .map_err(|error| failed(&error))?;
-    let dead = dead.queue_url.unwrap_or_default();
-    let attributes = sqs
-        .get_queue_attributes()
-        .queue_url(&dead)
-        .attribute_names(QueueAttributeName::QueueArn)
-        .send()
-        .await
-        .map_err(|error| failed(&error))?;
-    let arn = attributes
-        .attributes
-        .and_then(|mut all| all.remove(&QueueAttributeName::QueueArn))
-        .unwrap_or_default();
-    let policy = serde_json::json!({
-        "deadLetterTargetArn": arn,
-        "maxReceiveCount": RECEIVES_MAX,
-    });
-    let generations = make(format!("memes-{stage}-generations"), Some(policy.to_string()))
-        .send()
-        .await
-        .map_err(|error| failed(&error))?;
-    Ok(Queues { generations: generations.queue_url.unwrap_or_default(), dead })
+    let with_dead = async |name: &str| {
+        let dead = make(format!("memes-{stage}-{name}-dead"), None)
+            .send()
+            .await
+            .map_err(|error| failed(&error))?;
+        let dead = dead.queue_url.unwrap_or_default();
+        let attributes = sqs
+            .get_queue_attributes()
+            .queue_url(&dead)
+            .attribute_names(QueueAttributeName::QueueArn)
+            .send()
+            .await
+            .map_err(|error| failed(&error))?;
+        let arn = attributes
+            .attributes
+            .and_then(|mut all| all.remove(&QueueAttributeName::QueueArn))
+            .unwrap_or_default();
+        let policy = serde_json::json!({
+            "deadLetterTargetArn": arn,
+            "maxReceiveCount": RECEIVES_MAX,
+        });
+        let queue = make(format!("memes-{stage}-{name}"), Some(policy.to_string()))
+            .send()
+            .await
+            .map_err(|error| failed(&error))?;
+        Ok::<_, StoreError>((queue.queue_url.unwrap_or_default(), dead))
+    };
+    let ((generations, dead), (usage, _)) =
+        tokio::try_join!(with_dead("generations"), with_dead("usage"))?;
+    Ok(Queues { generations, dead, usage })
 }
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> StoreError {

@@ -119,6 +119,8 @@ impl Service {
         let queues = resources::create(&aws).await?;
         let aws = Aws::connect(Config {
             generations_queue_url: queues.generations.clone(),
+            usage_queue_url: queues.usage.clone(),
+            tallies: (!config.memory).then(|| config.data_dir.join("tallies")),
             ..aws.config().clone()
         })
         .await;
@@ -208,6 +210,8 @@ async fn connect(endpoints: &StoreEndpoints, port: u16) -> Aws {
         base_url: format!("http://127.0.0.1:{port}"),
         pictures_bucket: format!("memes-{STAGE}-pictures"),
         generations_queue_url: String::new(),
+        usage_queue_url: String::new(),
+        tallies: None,
         endpoints: Some(maas_aws::Endpoints {
             dynamodb: url(&endpoints.dynamodb),
             sqs: url(&endpoints.sqs),
@@ -235,6 +239,7 @@ async fn make_signing_key(aws: &Aws) -> Result<(), ServiceError> {
 fn poll(platform: &Platform, queues: &Queues) -> Vec<SqsPoller> {
     let worker = Arc::new(generation_worker::Context::new(&platform.core, Composer::new()));
     let refund = Arc::new(generation_refund::Context::new(&platform.core));
+    let settle = Arc::new(usage_settle::Context::new(&platform.core));
     let one =
         |queue_url: &str| SqsPollerConfig { batch_size: 1, ..SqsPollerConfig::new(queue_url) };
     vec![
@@ -250,6 +255,14 @@ fn poll(platform: &Platform, queues: &Queues) -> Vec<SqsPoller> {
             let refund = Arc::clone(&refund);
             async move { Ok::<_, String>(generation_refund::handle(&refund, event).await) }
         }),
+        SqsPoller::start(
+            platform.core.aws.sqs_long_polling(),
+            SqsPollerConfig::new(&queues.usage),
+            move |event| {
+                let settle = Arc::clone(&settle);
+                async move { Ok::<_, String>(usage_settle::handle(&settle, event).await) }
+            },
+        ),
     ]
 }
 

@@ -71,7 +71,7 @@ pub async fn grant(stack: &Stack, new: NewGrant) -> Result<Granted> {
     };
 
     let balance = ledger.balance(client).await.map_err(refused)?;
-    let earlier = ledger.granted(client, id).await.map_err(refused)?;
+    let earlier = ledger.granted(client, id).await.map_err(|fault| refused(fault.into()))?;
     match earlier {
         Some(earlier) if earlier != amount => bail!(
             "{id} was granted before, with {} instead of {amount}; give another `--grant-id`, or \

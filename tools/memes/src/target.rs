@@ -122,6 +122,8 @@ impl Target {
                     base_url: String::new(),
                     pictures_bucket: String::new(),
                     generations_queue_url: String::new(),
+                    usage_queue_url: String::new(),
+                    tallies: None,
                     endpoints: None,
                 };
                 Ok(Aws::connect_as_operator(config, profile.as_deref()).await)
@@ -155,6 +157,8 @@ impl Target {
             base_url: demo.base_url,
             pictures_bucket: demo.pictures_bucket,
             generations_queue_url: demo.generations_queue_url,
+            usage_queue_url: String::new(),
+            tallies: None,
             endpoints: Some(Endpoints {
                 dynamodb: demo.aws.dynamodb,
                 sqs: demo.aws.sqs,

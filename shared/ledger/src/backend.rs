@@ -1,0 +1,278 @@
+//! What a backend keeps, and the ledger's movements written once over all of them.
+
+use std::future::Future;
+use std::time::Duration;
+
+use ids::{ClientId, GrantId, JobId};
+
+use crate::balance::{Balance, Hold, Plan};
+use crate::change::Change;
+use crate::store::{
+    GrantRequest, HoldRequest, LeaseRequest, Leased, Ledger, LedgerError, Lender, Reaped,
+    Settlement, Stamp, StoreFault,
+};
+
+/// How often a change is planned again when the balance moved under it.
+const PLANS_MAX: u32 = 16;
+
+/// A record beside the balance that a change makes or replaces. Both are committed, or neither.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Companion {
+    /// Remembers a grant for good, so that its id never counts twice; it must not exist yet.
+    Granted {
+        /// The grant.
+        id: GrantId,
+        /// What it brought, in credits.
+        credits: u64,
+        /// When, in milliseconds since the Unix epoch.
+        at_ms: i64,
+    },
+    /// A new hold; it must not exist yet.
+    Hold {
+        /// The generation that it is for.
+        job: JobId,
+        /// The credits.
+        hold: Hold,
+    },
+    /// A hold's end; it must exist and still be held.
+    Resolution {
+        /// The generation that it is for.
+        job: JobId,
+        /// The hold as it is from now on.
+        hold: Hold,
+    },
+}
+
+/// A balance to plan on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known {
+    /// The balance as the store has it.
+    Current(Balance),
+    /// The balance as this process saw it last. A commit that relies on something outdated fails.
+    Remembered(Balance),
+}
+
+/// What became of an attempt to commit a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Commit {
+    /// It is done.
+    Done,
+    /// The balance is no longer as it was planned on; this is how it is, if it is known. Nothing
+    /// was changed.
+    Moved(Option<Balance>),
+    /// The companion was not as it must be. Nothing was changed.
+    Companion,
+    /// The client has no balance. Nothing was changed.
+    Unknown,
+}
+
+/// Keeps balances and what goes with them. Every [`BalanceStore`] is a [`Ledger`].
+pub trait BalanceStore: Send + Sync + 'static {
+    /// Keeps a new balance, unless the client has one.
+    fn create(&self, balance: Balance) -> impl Future<Output = Result<(), StoreFault>> + Send;
+
+    /// Reads a client's balance as it is now.
+    fn load(
+        &self,
+        client: ClientId,
+    ) -> impl Future<Output = Result<Option<Balance>, StoreFault>> + Send;
+
+    /// Finds a balance to plan on, which may be one that was seen before.
+    fn recall(
+        &self,
+        client: ClientId,
+    ) -> impl Future<Output = Result<Option<Known>, StoreFault>> + Send {
+        async move { Ok(self.load(client).await?.map(Known::Current)) }
+    }
+
+    /// Reads a hold as it is now.
+    fn load_hold(
+        &self,
+        client: ClientId,
+        job: JobId,
+    ) -> impl Future<Output = Result<Option<Hold>, StoreFault>> + Send;
+
+    /// Commits a change that was planned on `balance`, with its companion.
+    fn commit(
+        &self,
+        balance: &Balance,
+        change: &Change,
+        companion: Option<Companion>,
+    ) -> impl Future<Output = Result<Commit, StoreFault>> + Send;
+
+    /// Clients whose balance has something overdue at `now_ms`, the most overdue first, at most
+    /// `limit` of them.
+    fn overdue(
+        &self,
+        now_ms: i64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<ClientId>, StoreFault>> + Send;
+}
+
+/// Plans on what is known, commits, and plans again on what is so, until both agree.
+async fn change<S: BalanceStore, T>(
+    store: &S,
+    client: ClientId,
+    plan: impl Fn(&Balance) -> Result<Plan<T>, LedgerError> + Send,
+) -> Result<T, LedgerError> {
+    let mut known = store.recall(client).await?.ok_or(LedgerError::UnknownClient)?;
+    for _ in 0..PLANS_MAX {
+        let (balance, remembered) = match &known {
+            Known::Current(balance) => (balance, false),
+            Known::Remembered(balance) => (balance, true),
+        };
+        match plan(balance) {
+            Ok(Plan::Commit(change, answer)) => match store.commit(balance, &change, None).await? {
+                Commit::Done => return Ok(answer),
+                Commit::Moved(Some(now)) => known = Known::Current(now),
+                Commit::Moved(None) | Commit::Companion => known = current(store, client).await?,
+                Commit::Unknown => return Err(LedgerError::UnknownClient),
+            },
+            // Only a commit proves that the balance was the true one. Whatever else comes of a
+            // remembered balance is looked at again.
+            _ if remembered => known = current(store, client).await?,
+            Ok(Plan::Done(answer)) => return Ok(answer),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(LedgerError::Contended)
+}
+
+/// Commits a change whose companion only one of many may bring.
+async fn commit_with<S: BalanceStore>(
+    store: &S,
+    balance: &Balance,
+    change: &Change,
+    companion: Companion,
+) -> Result<Commit, LedgerError> {
+    match store.commit(balance, change, Some(companion)).await {
+        Ok(Commit::Unknown) => Err(LedgerError::UnknownClient),
+        Ok(commit) => Ok(commit),
+        Err(StoreFault::Throttled(_)) => {
+            // Two transactions met; the other one is through soon.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            Ok(Commit::Moved(None))
+        }
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+async fn current<S: BalanceStore>(store: &S, client: ClientId) -> Result<Known, LedgerError> {
+    store.load(client).await?.map(Known::Current).ok_or(LedgerError::UnknownClient)
+}
+
+impl<S: BalanceStore> Lender for S {
+    async fn lease(
+        &self,
+        client: ClientId,
+        request: LeaseRequest,
+        stamp: Stamp,
+    ) -> Result<Leased, LedgerError> {
+        change(self, client, |balance| balance.plan_lease(&request, stamp)).await
+    }
+
+    async fn settle(
+        &self,
+        client: ClientId,
+        settlements: Vec<Settlement>,
+        stamp: Stamp,
+    ) -> Result<(), LedgerError> {
+        change(self, client, |balance| balance.plan_settle(&settlements, stamp)).await
+    }
+}
+
+impl<S: BalanceStore> Ledger for S {
+    async fn open(&self, client: ClientId) -> Result<(), LedgerError> {
+        Ok(self.create(Balance::empty(client)).await?)
+    }
+
+    async fn balance(&self, client: ClientId) -> Result<Balance, LedgerError> {
+        self.load(client).await?.ok_or(LedgerError::UnknownClient)
+    }
+
+    async fn grant(
+        &self,
+        client: ClientId,
+        request: GrantRequest,
+        stamp: Stamp,
+    ) -> Result<(), LedgerError> {
+        for _ in 0..PLANS_MAX {
+            let balance = self.balance(client).await?;
+            let Plan::Commit(change, ()) = balance.plan_grant(&request, stamp)? else {
+                return Ok(());
+            };
+            let GrantRequest { id, credits, .. } = request;
+            let companion = Companion::Granted { id, credits, at_ms: stamp.at_ms };
+            match commit_with(self, &balance, &change, companion).await? {
+                // It may have been granted before, and forgotten by the balance since.
+                Commit::Done | Commit::Companion => return Ok(()),
+                Commit::Moved(_) | Commit::Unknown => {}
+            }
+        }
+        Err(LedgerError::Contended)
+    }
+
+    async fn hold(
+        &self,
+        client: ClientId,
+        request: HoldRequest,
+        stamp: Stamp,
+    ) -> Result<Hold, LedgerError> {
+        for _ in 0..PLANS_MAX {
+            if let Some(hold) = self.load_hold(client, request.id).await? {
+                return Ok(hold);
+            }
+            let balance = self.balance(client).await?;
+            let (change, hold) = balance.plan_hold(&request, stamp)?;
+            let companion = Companion::Hold { job: request.id, hold: hold.clone() };
+            if commit_with(self, &balance, &change, companion).await? == Commit::Done {
+                return Ok(hold);
+            }
+        }
+        Err(LedgerError::Contended)
+    }
+
+    async fn resolve(
+        &self,
+        client: ClientId,
+        job: JobId,
+        posted: u64,
+        stamp: Stamp,
+    ) -> Result<Hold, LedgerError> {
+        for _ in 0..PLANS_MAX {
+            let balance = self.balance(client).await?;
+            let hold = self.load_hold(client, job).await?.ok_or(LedgerError::UnknownHold)?;
+            let (change, hold) = match balance.plan_resolve(job, &hold, posted, stamp)? {
+                Plan::Done(hold) => return Ok(hold),
+                Plan::Commit(change, hold) => (change, hold),
+            };
+            let companion = Companion::Resolution { job, hold: hold.clone() };
+            if commit_with(self, &balance, &change, companion).await? == Commit::Done {
+                return Ok(hold);
+            }
+        }
+        Err(LedgerError::Contended)
+    }
+
+    async fn reap(&self, client: ClientId, stamp: Stamp) -> Result<Reaped, LedgerError> {
+        // A plan that rests on the whole balance is made on the balance as it is: that of a
+        // remembered one would be refused, or worse, say that nothing is due.
+        for _ in 0..PLANS_MAX {
+            let balance = self.balance(client).await?;
+            let (change, reaped) = match balance.plan_reap(stamp) {
+                Plan::Done(reaped) => return Ok(reaped),
+                Plan::Commit(change, reaped) => (change, reaped),
+            };
+            match self.commit(&balance, &change, None).await? {
+                Commit::Done => return Ok(reaped),
+                Commit::Unknown => return Err(LedgerError::UnknownClient),
+                Commit::Moved(_) | Commit::Companion => {}
+            }
+        }
+        Err(LedgerError::Contended)
+    }
+
+    async fn due(&self, now_ms: i64, limit: usize) -> Result<Vec<ClientId>, LedgerError> {
+        Ok(self.overdue(now_ms, limit).await?)
+    }
+}
