@@ -9,7 +9,7 @@ use crate::change::{
     Account, Accounts, Change, Conflict, DueChange, EntryKind, GrantChange, LeaseChange, LeaseMark,
     Leg,
 };
-use crate::policy::{CLOCK_SKEW_MS, GRANTED_MAX, RECONCILE_WINDOW_MS};
+use crate::policy::{CLOCK_SKEW_MS, GRANTED_MAX, RECONCILE_WINDOW_MS, REQUEST_LATE_MS};
 use crate::store::{
     GrantRequest, HoldRequest, LeaseRequest, Leased, LedgerError, Reaped, Settlement, Stamp,
 };
@@ -42,7 +42,7 @@ pub struct Grant {
     pub source: GrantSource,
 }
 
-/// Whether a lease's holder may still be alive.
+/// What has become of a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LeaseState {
@@ -50,6 +50,9 @@ pub enum LeaseState {
     Open,
     /// Its holder fell silent; what it did not report is in `suspense`.
     Lapsed,
+    /// Its holder is done with it. It holds nothing, and is remembered so that a late copy of the
+    /// request for it does not open it again.
+    Settled,
 }
 
 /// Credits in the hands of one holder.
@@ -59,9 +62,10 @@ pub struct Lease {
     pub amount: u64,
     /// What it has reported as used, in credits.
     pub used: u64,
-    /// Open or lapsed.
+    /// Open, lapsed or settled.
     pub state: LeaseState,
-    /// When it ends if open, or when it is given up on if lapsed; milliseconds since the Unix epoch.
+    /// When it ends if open, is given up on if lapsed, or may be forgotten if settled; milliseconds
+    /// since the Unix epoch.
     pub until_ms: i64,
     /// Where the credits that are not reported as used came from.
     pub taken: Slices,
@@ -78,7 +82,8 @@ impl Lease {
     #[must_use]
     pub const fn account(&self) -> Account {
         match self.state {
-            LeaseState::Open => Account::Leased,
+            // Nothing is unreported of a settled one.
+            LeaseState::Open | LeaseState::Settled => Account::Leased,
             LeaseState::Lapsed => Account::Suspense,
         }
     }
@@ -88,10 +93,22 @@ impl Lease {
     }
 
     /// When the reaper has something to do with it.
-    const fn due_ms(&self) -> i64 {
+    const fn due_ms(&self) -> Option<i64> {
         match self.state {
-            LeaseState::Open => self.until_ms.saturating_add(CLOCK_SKEW_MS),
-            LeaseState::Lapsed => self.until_ms,
+            LeaseState::Open => Some(self.until_ms.saturating_add(CLOCK_SKEW_MS)),
+            LeaseState::Lapsed => Some(self.until_ms),
+            LeaseState::Settled => None,
+        }
+    }
+
+    /// What is remembered of it once it is settled at `now_ms`.
+    const fn settled(used: u64, now_ms: i64) -> Self {
+        Self {
+            amount: used,
+            used,
+            state: LeaseState::Settled,
+            until_ms: now_ms.saturating_add(REQUEST_LATE_MS),
+            taken: Slices::new(),
         }
     }
 }
@@ -138,7 +155,7 @@ pub struct Balance {
     pub accounts: Accounts,
     /// The grants that have not ended, and those ended ones that something still refers to.
     pub grants: BTreeMap<GrantId, Grant>,
-    /// The leases that are open or lapsed.
+    /// The leases that are open or lapsed, and those that were settled not long ago.
     pub leases: BTreeMap<LeaseId, Lease>,
     /// When the reaper should look, in milliseconds since the Unix epoch.
     #[serde(default, rename = "due_at", skip_serializing_if = "Option::is_none")]
@@ -235,8 +252,9 @@ impl Balance {
         let settled = self.add_settlements(&mut change, &request.settle, stamp)?;
 
         if let Some(lease) = self.leases.get(&request.id) {
-            // Asked again, because the first answer was lost.
-            let leased = self.leased(lease.amount, self.accounts.available);
+            // Asked again, because the first answer was lost; or a copy that nobody waits for.
+            let credits = if lease.state == LeaseState::Settled { 0 } else { lease.amount };
+            let leased = self.leased(credits, self.accounts.available);
             return Ok(self.commit_or_done(change, settled, leased));
         }
 
@@ -255,7 +273,9 @@ impl Balance {
         change.entry.lease = Some(request.id);
         let until_ms = stamp.at_ms.saturating_add(request.ttl_ms);
         let lease = Lease { amount, used: 0, state: LeaseState::Open, until_ms, taken };
-        change.due = sooner(change.due, lease.due_ms());
+        if let Some(due_ms) = lease.due_ms() {
+            change.due = sooner(change.due, due_ms);
+        }
         change.leases.push((request.id, LeaseChange::Open(lease)));
         let leased = self.leased(amount, available - amount);
         Ok(Plan::Commit(change.simplified(), leased))
@@ -351,10 +371,11 @@ impl Balance {
         change.exact_seq = Some(self.seq);
         let mut reaped = Reaped::default();
         for (id, lease) in &self.leases {
-            if lease.due_ms() > stamp.at_ms {
+            if lease.due_ms().is_none_or(|due_ms| due_ms > stamp.at_ms) {
                 continue;
             }
             match lease.state {
+                LeaseState::Settled => {}
                 LeaseState::Open => {
                     change.transfer(Account::Leased, Account::Suspense, lease.unreported());
                     let until_ms = stamp.at_ms.saturating_add(RECONCILE_WINDOW_MS);
@@ -374,6 +395,7 @@ impl Balance {
                 }
             }
         }
+        self.forget_settled(&mut change, stamp.at_ms);
         self.expire_grants(&mut change, &mut reaped, stamp.at_ms);
 
         let change = change.simplified();
@@ -439,6 +461,11 @@ impl Balance {
                 _ => return Err(Conflict),
             }
         }
+        for id in &change.forget {
+            if after.leases.get(id).is_some_and(|lease| lease.state == LeaseState::Settled) {
+                after.leases.remove(id);
+            }
+        }
         match change.due {
             DueChange::Keep => {}
             DueChange::NoLaterThan(at) => {
@@ -465,6 +492,9 @@ impl Balance {
             let Some(lease) = self.leases.get(&settlement.lease) else {
                 continue;
             };
+            if lease.state == LeaseState::Settled {
+                continue;
+            }
             if change.leases.iter().any(|(id, _)| *id == settlement.lease) {
                 continue;
             }
@@ -485,7 +515,8 @@ impl Balance {
             if settlement.close {
                 change.transfer(lease.account(), Account::Available, lease.unreported());
                 self.give_back(change, &lease.taken, stamp.at_ms);
-                change.leases.push((settlement.lease, LeaseChange::Close { was }));
+                let lease = Lease::settled(lease.used, stamp.at_ms);
+                change.leases.push((settlement.lease, LeaseChange::Update { was, lease }));
             } else if newly > 0 {
                 change.leases.push((settlement.lease, LeaseChange::Update { was, lease }));
             }
@@ -493,7 +524,14 @@ impl Balance {
                 change.entry.lease = Some(settlement.lease);
             }
         }
+        self.forget_settled(change, stamp.at_ms);
         Ok(change.leases.len() > before)
+    }
+
+    /// Adds to `change`, should it be committed, that old settled leases are forgotten.
+    fn forget_settled(&self, change: &mut Change, now_ms: i64) {
+        let old = |lease: &Lease| lease.state == LeaseState::Settled && lease.until_ms <= now_ms;
+        change.forget.extend(self.leases.iter().filter(|(_, lease)| old(lease)).map(|(id, _)| *id));
     }
 
     fn leased(&self, credits: u64, available: u64) -> Leased {
@@ -586,7 +624,7 @@ impl Balance {
 
     /// When something in this balance is next overdue.
     fn next_due_ms(&self) -> Option<i64> {
-        let leases = self.leases.values().map(Lease::due_ms);
+        let leases = self.leases.values().filter_map(Lease::due_ms);
         // An ended grant that only waits for its last reference is not a reason to look: whoever
         // gives that credit back makes the appointment.
         let grants =

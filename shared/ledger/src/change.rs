@@ -206,6 +206,9 @@ pub struct Change {
     pub grants: Vec<(GrantId, GrantChange)>,
     /// What happens to leases; each lease at most once.
     pub leases: Vec<(LeaseId, LeaseChange)>,
+    /// Settled leases that need not be remembered any longer. One that is not there, or is not
+    /// settled, stays as it is.
+    pub forget: Vec<LeaseId>,
     /// What happens to the reaper's appointment.
     pub due: DueChange,
     /// The balance must be at exactly this sequence number. Set where the change was computed from
@@ -223,6 +226,7 @@ impl Change {
             accounts: Accounts::default(),
             grants: Vec::new(),
             leases: Vec::new(),
+            forget: Vec::new(),
             due: DueChange::Keep,
             exact_seq: None,
             entry: Entry {

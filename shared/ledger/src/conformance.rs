@@ -13,7 +13,7 @@ use ids::{ClientId, JobId, LeaseId, Mint};
 use crate::balance::{Balance, GrantSource, Hold, HoldState, LeaseState};
 use crate::change::Account;
 use crate::invariants::violations;
-use crate::policy::{CLOCK_SKEW_MS, GRANTED_MAX, RECONCILE_WINDOW_MS};
+use crate::policy::{CLOCK_SKEW_MS, GRANTED_MAX, RECONCILE_WINDOW_MS, REQUEST_LATE_MS};
 use crate::store::{
     GrantRequest, HoldRequest, LeaseRequest, Leased, Ledger, LedgerError, Lender, Reaped,
     Settlement, Stamp, StoreFault,
@@ -24,7 +24,7 @@ const DAY_MS: i64 = 86_400_000;
 const TTL_MS: i64 = 30_000;
 
 /// How many cases [`run`] goes through.
-pub const CASES: usize = 14;
+pub const CASES: usize = 15;
 
 /// Runs every case against `ledger`, each with clients of its own, and panics at the first promise
 /// that is not kept.
@@ -45,6 +45,7 @@ pub async fn run<L: Ledger>(ledger: Arc<L>, seed: u64) {
         a_lease_is_bounded_by_its_share_and_the_last_credit_is_usable
         a_lease_asked_for_again_is_the_same_lease
         a_settlement_is_a_total_and_counts_once
+        a_late_copy_of_a_request_opens_no_settled_lease
         more_than_was_leased_cannot_be_reported
         settlements_travel_with_a_lease_even_when_nothing_is_left
         a_silent_lease_comes_back_in_two_steps
@@ -262,6 +263,26 @@ impl<L: Ledger> Bench<L> {
         assert_eq!((accounts.available, accounts.leased, accounts.spent), (93, 0, 7));
     }
 
+    async fn a_late_copy_of_a_request_opens_no_settled_lease(&self) {
+        let client = self.client(&[(100, 1)]).await;
+        let lease = self.lease_id();
+        self.lease(client, lease, 10, 1, vec![], START_MS).await.unwrap();
+        let done = Settlement { lease, used: 7, close: true };
+        self.settle(client, done, START_MS).await;
+        // Held up on its way, it is carried out after the lease's end; nobody knows of its answer.
+        let copy = self.lease(client, lease, 10, 1, vec![], START_MS).await.unwrap();
+        assert_eq!(copy.credits, 0);
+        // Whoever had no answer to the settlement, or finds out later, reports it again.
+        self.settle(client, done, START_MS).await;
+        let accounts = self.balance(client).await.accounts;
+        assert_eq!((accounts.available, accounts.leased, accounts.spent), (93, 0, 7));
+        // It is not remembered for longer than a copy can take.
+        let next = self.lease_id();
+        let late_ms = START_MS + REQUEST_LATE_MS;
+        self.lease(client, next, 10, 1, vec![], late_ms).await.unwrap();
+        assert!(self.balance(client).await.leases.keys().eq([&next]));
+    }
+
     async fn more_than_was_leased_cannot_be_reported(&self) {
         let client = self.client(&[(100, 1)]).await;
         let lease = self.lease_id();
@@ -282,7 +303,8 @@ impl<L: Ledger> Bench<L> {
         let leased = self.lease(client, second, 5, 1, vec![done], START_MS).await.unwrap();
         assert_eq!(leased.credits, 0);
         let balance = self.balance(client).await;
-        assert_eq!((balance.accounts.spent, balance.leases.len()), (10, 0));
+        assert_eq!((balance.accounts.spent, balance.leases.len()), (10, 1));
+        assert_eq!(balance.leases[&first].state, LeaseState::Settled);
         // What a settlement gives back can be leased in the same breath.
         self.grant(client, 4, START_MS + DAY_MS).await.unwrap();
         let third = self.lease_id();

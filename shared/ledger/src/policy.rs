@@ -10,6 +10,12 @@ pub const CLOCK_SKEW_MS: i64 = 2_000;
 /// How long a lapsed lease waits in `suspense` for its holder's last report, in milliseconds.
 pub const RECONCILE_WINDOW_MS: i64 = 30_000;
 
+/// How long after a lease's settlement a copy of the request for it may still be carried out, in
+/// milliseconds: a request that was held up somewhere after its sender had given up on it, and
+/// twice the difference between two clocks. As long is the lease remembered, so that it is not
+/// opened again.
+pub const REQUEST_LATE_MS: i64 = 11_000 + 2 * CLOCK_SKEW_MS;
+
 /// The most credits that one client can ever have been granted. Keeps every sum far from overflow
 /// and inside the integers that JSON numbers hold exactly.
 pub const GRANTED_MAX: u64 = 1_000_000_000_000_000;
