@@ -32,6 +32,10 @@ use crate::usage::UsageSink;
 /// For how long a client whose credits are gone is refused without asking the ledger again.
 const EXHAUSTED_FOR: Duration = Duration::from_millis(500);
 
+/// For how long callers are told that the store failed without asking it again. Those who waited
+/// while one asked are told too: otherwise each of them would wait for its own failure in turn.
+const FAILED_FOR: Duration = Duration::from_millis(100);
+
 /// How often the ledger is asked again for the answer that was lost, before a call fails.
 const ATTEMPTS: u32 = 3;
 
@@ -56,6 +60,8 @@ struct Asking {
     abandoned: Vec<LeaseId>,
     unanswered: Option<Unanswered>,
     last_size: u64,
+    /// When the store failed last, by the monotonic clock, and how.
+    failed: Option<(Duration, StoreFault)>,
 }
 
 #[derive(Debug, Default)]
@@ -293,6 +299,7 @@ impl<L: Lender> Holder<L> {
                 return Ok(taken);
             }
             self.refuse_if_exhausted(cell, credits)?;
+            self.refuse_if_failed(&asking)?;
             self.renew(client, cell, &mut asking, credits).await?;
         }
     }
@@ -304,6 +311,15 @@ impl<L: Lender> Holder<L> {
             return Err(LedgerError::Exhausted { available: below.saturating_sub(1) });
         }
         Ok(())
+    }
+
+    fn refuse_if_failed(&self, asking: &Asking) -> Result<(), LedgerError> {
+        match &asking.failed {
+            Some((at, fault)) if self.clock.monotonic() - *at < FAILED_FOR => {
+                Err(fault.clone().into())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn renew_ahead(self: &Arc<Self>, client: ClientId, cell: Arc<Cell>) {
@@ -393,13 +409,16 @@ impl<L: Lender> Holder<L> {
         let leased = match answer {
             Ok(leased) => leased,
             Err(error) => {
-                if !matches!(error, LedgerError::Store(_)) {
+                if let LedgerError::Store(fault) = &error {
+                    asking.failed = Some((self.clock.monotonic(), fault.clone()));
+                } else {
                     asking.unanswered = None;
                     self.give_up(client, cell, &error);
                 }
                 return Err(error);
             }
         };
+        asking.failed = None;
         asking.unanswered = None;
         self.told(asking, &reports);
         if leased.credits < need {

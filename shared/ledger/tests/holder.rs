@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clock::{ManualClock, SharedClock, SystemClock, Timestamp};
-use ids::{ClientId, Mint};
+use ids::{ClientId, JobId, Mint};
 use ledger::conformance::Failing;
 use ledger::invariants::violations;
 use ledger::policy::{CLOCK_SKEW_MS, RECONCILE_WINDOW_MS};
 use ledger::{
-    GrantRequest, GrantSource, HeapSlots, Holder, LeasePolicy, LeaseState, Ledger, LedgerError,
-    MemoryLedger, NotTaken, Operation, Slot, Slots, Stamp, Taken, UsageEvent, UsageSink,
+    Balance, BalanceStore, Change, Commit, Companion, GrantRequest, GrantSource, HeapSlots, Hold,
+    Holder, LeasePolicy, LeaseState, Ledger, LedgerError, MemoryLedger, NotTaken, Operation, Slot,
+    Slots, Stamp, StoreFault, Taken, UsageEvent, UsageSink,
 };
 
 const NORMAL: Operation = Operation::NormalMeme;
@@ -237,6 +238,68 @@ async fn a_client_without_credits_does_not_reach_the_ledger_with_every_call() {
     assert_eq!(holder.spend(client, NORMAL, 1).await.unwrap().remaining, 0);
     let nobody = mint.mint(START_MS);
     assert_eq!(holder.spend(nobody, NORMAL, 1).await, Err(LedgerError::UnknownClient));
+}
+
+/// A store that answers nobody, and takes a second to be given up on.
+#[derive(Debug, Default)]
+struct Unreachable {
+    asked: AtomicUsize,
+}
+
+impl Unreachable {
+    async fn fail<T>(&self) -> Result<T, StoreFault> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Err(StoreFault::TimedOut("nobody is there".into()))
+    }
+}
+
+impl BalanceStore for Unreachable {
+    async fn create(&self, _: Balance) -> Result<(), StoreFault> {
+        self.fail().await
+    }
+
+    async fn load(&self, _: ClientId) -> Result<Option<Balance>, StoreFault> {
+        self.fail().await
+    }
+
+    async fn load_hold(&self, _: ClientId, _: JobId) -> Result<Option<Hold>, StoreFault> {
+        self.fail().await
+    }
+
+    async fn commit(
+        &self,
+        _: &Balance,
+        _: &Change,
+        _: Option<Companion>,
+    ) -> Result<Commit, StoreFault> {
+        self.fail().await
+    }
+
+    async fn overdue(&self, _: i64, _: usize) -> Result<Vec<ClientId>, StoreFault> {
+        self.fail().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_for_one_that_asks_in_vain_do_not_wait_again() {
+    let ledger = Arc::new(Unreachable::default());
+    let (_, clock) = manual();
+    let mint = mint();
+    let client = mint.mint(START_MS);
+    let holder = Arc::new(Holder::new(Arc::clone(&ledger), clock, mint, LeasePolicy::default()));
+    let began = tokio::time::Instant::now();
+    let calls: Vec<_> = (0..50)
+        .map(|_| {
+            let holder = Arc::clone(&holder);
+            tokio::spawn(async move { holder.spend(client, NORMAL, 1).await })
+        })
+        .collect();
+    for call in calls {
+        assert!(matches!(call.await.unwrap(), Err(LedgerError::Store(_))));
+    }
+    assert_eq!(began.elapsed(), Duration::from_secs(3), "three attempts of one caller");
+    assert_eq!(ledger.asked.load(Ordering::Relaxed), 3);
 }
 
 /// Slots that outlive their holders, as words in a file do.
