@@ -15,6 +15,12 @@ use crate::store::{
 /// How often a change is planned again when the balance moved under it.
 const PLANS_MAX: u32 = 16;
 
+/// How often a change is offered to a store that throttles.
+const COMMITS_MAX: u32 = 16;
+
+/// How long it is left alone in between.
+const BETWEEN_COMMITS: Duration = Duration::from_millis(10);
+
 /// A record beside the balance that a change makes or replaces. Both are committed, or neither.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Companion {
@@ -138,22 +144,25 @@ async fn change<S: BalanceStore, T>(
     Err(LedgerError::Contended)
 }
 
-/// Commits a change whose companion only one of many may bring.
+/// Commits a change whose companion only one of many may bring. Where the store throttles, as
+/// DynamoDB does when two transactions meet, the other one is through soon.
 async fn commit_with<S: BalanceStore>(
     store: &S,
     balance: &Balance,
     change: &Change,
-    companion: Companion,
+    companion: &Companion,
 ) -> Result<Commit, LedgerError> {
-    match store.commit(balance, change, Some(companion)).await {
-        Ok(Commit::Unknown) => Err(LedgerError::UnknownClient),
-        Ok(commit) => Ok(commit),
-        Err(StoreFault::Throttled(_)) => {
-            // Two transactions met; the other one is through soon.
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            Ok(Commit::Moved(None))
+    let mut attempt = 1;
+    loop {
+        match store.commit(balance, change, Some(companion.clone())).await {
+            Ok(Commit::Unknown) => return Err(LedgerError::UnknownClient),
+            Ok(commit) => return Ok(commit),
+            Err(StoreFault::Throttled(_)) if attempt < COMMITS_MAX => {
+                attempt += 1;
+                tokio::time::sleep(BETWEEN_COMMITS).await;
+            }
+            Err(fault) => return Err(fault.into()),
         }
-        Err(fault) => Err(fault.into()),
     }
 }
 
@@ -203,7 +212,7 @@ impl<S: BalanceStore> Ledger for S {
             };
             let GrantRequest { id, credits, .. } = request;
             let companion = Companion::Granted { id, credits, at_ms: stamp.at_ms };
-            match commit_with(self, &balance, &change, companion).await? {
+            match commit_with(self, &balance, &change, &companion).await? {
                 // It may have been granted before, and forgotten by the balance since.
                 Commit::Done | Commit::Companion => return Ok(()),
                 Commit::Moved(_) | Commit::Unknown => {}
@@ -225,7 +234,7 @@ impl<S: BalanceStore> Ledger for S {
             let balance = self.balance(client).await?;
             let (change, hold) = balance.plan_hold(&request, stamp)?;
             let companion = Companion::Hold { job: request.id, hold: hold.clone() };
-            if commit_with(self, &balance, &change, companion).await? == Commit::Done {
+            if commit_with(self, &balance, &change, &companion).await? == Commit::Done {
                 return Ok(hold);
             }
         }
@@ -247,7 +256,7 @@ impl<S: BalanceStore> Ledger for S {
                 Plan::Commit(change, hold) => (change, hold),
             };
             let companion = Companion::Resolution { job, hold: hold.clone() };
-            if commit_with(self, &balance, &change, companion).await? == Commit::Done {
+            if commit_with(self, &balance, &change, &companion).await? == Commit::Done {
                 return Ok(hold);
             }
         }

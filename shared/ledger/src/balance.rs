@@ -14,6 +14,9 @@ use crate::store::{
     GrantRequest, HoldRequest, LeaseRequest, Leased, LedgerError, Reaped, Settlement, Stamp,
 };
 
+/// How many old settled leases one change forgets, at most.
+const FORGET_MAX: usize = 16;
+
 /// From which grants credits were taken, and how many from each.
 pub type Slices = BTreeMap<GrantId, u64>;
 
@@ -528,10 +531,14 @@ impl Balance {
         Ok(change.leases.len() > before)
     }
 
-    /// Adds to `change`, should it be committed, that old settled leases are forgotten.
+    /// Adds to `change`, should it be committed, that old settled leases are forgotten. At most a
+    /// few, for a store's sake: there are never more of them than were settled, and every change
+    /// that settles one takes some along.
     fn forget_settled(&self, change: &mut Change, now_ms: i64) {
         let old = |lease: &Lease| lease.state == LeaseState::Settled && lease.until_ms <= now_ms;
-        change.forget.extend(self.leases.iter().filter(|(_, lease)| old(lease)).map(|(id, _)| *id));
+        change.forget.extend(
+            self.leases.iter().filter(|(_, lease)| old(lease)).map(|(id, _)| *id).take(FORGET_MAX),
+        );
     }
 
     fn leased(&self, credits: u64, available: u64) -> Leased {

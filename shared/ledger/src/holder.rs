@@ -26,7 +26,7 @@ pub use self::lease::Spent;
 use self::lease::{HeldLease, millis};
 use crate::policy::{CLOCK_SKEW_MS, LeasePolicy};
 use crate::store::{LeaseRequest, LedgerError, Lender, Settlement, Stamp, StoreFault};
-use crate::tally::{HeapSlots, LEASE_MAX, Operation, Slots, Tally};
+use crate::tally::{Announced, HeapSlots, LEASE_MAX, Operation, Slots, Tally};
 use crate::usage::UsageSink;
 
 /// For how long a client whose credits are gone is refused without asking the ledger again.
@@ -46,18 +46,17 @@ const REPORTS_AT_ONCE: usize = 32;
 const EVENTS_AT_ONCE: usize = 500;
 
 /// A lease that was asked for and whose answer was lost.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Unanswered {
     id: LeaseId,
     stamp: Stamp,
     asked: Duration,
+    announced: Announced,
 }
 
 /// What only one task at a time may work on: talking with the ledger about one client.
 #[derive(Debug, Default)]
 struct Asking {
-    /// Leases that may or may not have been given, and that nobody will use.
-    abandoned: Vec<LeaseId>,
     unanswered: Option<Unanswered>,
     last_size: u64,
     /// When the store failed last, by the monotonic clock, and how.
@@ -96,6 +95,13 @@ impl Cell {
         }
     }
 
+    /// Puts a lease that may or may not have been given, and that nobody will use, with those to be
+    /// reported.
+    fn abandon(&self, unanswered: Unanswered) {
+        let tally = unanswered.announced.abandon();
+        self.closed().push(Arc::new(HeldLease::left_behind(unanswered.id, tally)));
+    }
+
     /// Everything that somebody may have to be told of.
     fn leases(&self) -> Vec<Arc<HeldLease>> {
         let closed = self.closed();
@@ -107,15 +113,15 @@ impl Cell {
 #[derive(Debug, Default)]
 struct Reports {
     settlements: Vec<Settlement>,
-    leases: Vec<(Arc<HeldLease>, Settlement)>,
+    /// The lease of each.
+    leases: Vec<Arc<HeldLease>>,
 }
 
 impl Reports {
     fn add(&mut self, lease: Arc<HeldLease>, close: bool) {
         let used = lease.tally.spending().credits();
-        let settlement = Settlement { lease: lease.id, used, close };
-        self.settlements.push(settlement);
-        self.leases.push((lease, settlement));
+        self.settlements.push(Settlement { lease: lease.id, used, close });
+        self.leases.push(lease);
     }
 }
 
@@ -178,7 +184,8 @@ impl<L: Lender> Holder<L> {
         credits: u64,
     ) -> Result<Spent, LedgerError> {
         if let Some(cell) = self.cells.get(&client)
-            && let Some((lease, spent)) = self.take(client, &cell, credits)
+            && let Some(lease) = cell.active.load().as_ref()
+            && let Some(spent) = self.take(client, &cell, lease, credits)
         {
             lease.tally.keep(operation, credits);
             return Ok(spent);
@@ -235,9 +242,7 @@ impl<L: Lender> Holder<L> {
                 Arc::strong_count(cell) == 1
                     && cell.active.load().is_none()
                     && cell.closed().is_empty()
-                    && cell.asking.try_lock().is_ok_and(|asking| {
-                        asking.abandoned.is_empty() && asking.unanswered.is_none()
-                    })
+                    && cell.asking.try_lock().is_ok_and(|asking| asking.unanswered.is_none())
             });
         }
     }
@@ -254,15 +259,14 @@ impl<L: Lender> Holder<L> {
         Arc::clone(&self.cells.entry(client).or_default())
     }
 
-    /// Takes credits from the active lease, and renews it ahead if it is about to be used up.
+    /// Takes credits from a cell's active lease, and renews it ahead if it is about to be used up.
     fn take(
         self: &Arc<Self>,
         client: ClientId,
         cell: &Arc<Cell>,
+        lease: &HeldLease,
         credits: u64,
-    ) -> Option<(Arc<HeldLease>, Spent)> {
-        let lease = cell.active.load();
-        let lease = lease.as_ref()?;
+    ) -> Option<Spent> {
         let now = self.clock.monotonic();
         if now >= lease.until || self.clock.now_ms() >= lease.until_ms {
             return None;
@@ -271,16 +275,28 @@ impl<L: Lender> Holder<L> {
         cell.last_spend_ms.store(millis(now), Ordering::Relaxed);
         // Near zero there is nothing to renew ahead for: the next call asks itself.
         if lease.tally.amount() > 1
-            && (lease.is_low() && lease.beyond > 0 || self.is_old(lease))
+            && (lease.is_low() && lease.beyond > 0 || self.is_old(lease, now))
             && !cell.renewing_ahead.swap(true, Ordering::AcqRel)
         {
             self.renew_ahead(client, Arc::clone(cell));
         }
-        Some((Arc::clone(lease), lease.spent(left)))
+        Some(lease.spent(left))
     }
 
-    fn is_old(&self, lease: &HeldLease) -> bool {
-        self.clock.monotonic() - lease.opened >= self.policy.ttl / 2
+    /// As [`take`](Self::take), for work that holds on to the lease.
+    fn take_along(
+        self: &Arc<Self>,
+        client: ClientId,
+        cell: &Arc<Cell>,
+        credits: u64,
+    ) -> Option<(Arc<HeldLease>, Spent)> {
+        let lease = cell.active.load_full()?;
+        let spent = self.take(client, cell, &lease, credits)?;
+        Some((lease, spent))
+    }
+
+    fn is_old(&self, lease: &HeldLease, now: Duration) -> bool {
+        now - lease.opened >= self.policy.ttl / 2
     }
 
     /// The slow way to a credit: one caller asks the ledger, the others wait for it.
@@ -290,12 +306,12 @@ impl<L: Lender> Holder<L> {
         cell: &Arc<Cell>,
         credits: u64,
     ) -> Result<(Arc<HeldLease>, Spent), LedgerError> {
-        if let Some(taken) = self.take(client, cell, credits) {
+        if let Some(taken) = self.take_along(client, cell, credits) {
             return Ok(taken);
         }
         let mut asking = cell.asking.lock().await;
         loop {
-            if let Some(taken) = self.take(client, cell, credits) {
+            if let Some(taken) = self.take_along(client, cell, credits) {
                 return Ok(taken);
             }
             self.refuse_if_exhausted(cell, credits)?;
@@ -329,7 +345,8 @@ impl<L: Lender> Holder<L> {
                 let mut asking = cell.asking.lock().await;
                 // Whoever had the lock before may have renewed already.
                 let active = cell.active.load_full();
-                let due = active.is_some_and(|lease| lease.is_low() || holder.is_old(&lease));
+                let now = holder.clock.monotonic();
+                let due = active.is_some_and(|lease| lease.is_low() || holder.is_old(&lease, now));
                 if due && let Err(error) = holder.renew(client, &cell, &mut asking, 1).await {
                     match error {
                         LedgerError::Exhausted { .. } => {}
@@ -372,18 +389,17 @@ impl<L: Lender> Holder<L> {
         }
 
         let asked = self.clock.monotonic();
-        let unanswered = asking.unanswered.take().filter(|unanswered| {
-            let fresh = asked - unanswered.asked < self.policy.ttl / 2;
-            if !fresh {
-                asking.abandoned.push(unanswered.id);
+        let question = match asking.unanswered.take() {
+            Some(unanswered) if asked - unanswered.asked < self.policy.ttl / 2 => unanswered,
+            old => {
+                old.into_iter().for_each(|old| cell.abandon(old));
+                let now_ms = self.clock.now_ms();
+                let (id, stamp) = (self.mint.mint(now_ms), self.stamp(now_ms));
+                let announced = Announced::new(self.slots.claim(), client, id);
+                Unanswered { id, stamp, asked, announced }
             }
-            fresh
-        });
-        let question = unanswered.unwrap_or_else(|| {
-            let now_ms = self.clock.now_ms();
-            Unanswered { id: self.mint.mint(now_ms), stamp: self.stamp(now_ms), asked }
-        });
-        let mut reports = self.reports(cell, asking);
+        };
+        let mut reports = self.reports(cell);
         if let Some(lease) = keeps {
             reports.add(lease, false);
         }
@@ -396,7 +412,7 @@ impl<L: Lender> Holder<L> {
             settle: reports.settlements.clone(),
         };
         // Noted before the question is asked: the caller may be gone when the answer comes.
-        asking.unanswered = Some(question);
+        asking.unanswered = Some(question.clone());
         let mut attempt = 1;
         let answer = loop {
             match self.ledger.lease(client, request.clone(), question.stamp).await {
@@ -413,6 +429,7 @@ impl<L: Lender> Holder<L> {
                     asking.failed = Some((self.clock.monotonic(), fault.clone()));
                 } else {
                     asking.unanswered = None;
+                    question.announced.withdraw();
                     self.give_up(client, cell, &error);
                 }
                 return Err(error);
@@ -420,11 +437,13 @@ impl<L: Lender> Holder<L> {
         };
         asking.failed = None;
         asking.unanswered = None;
-        self.told(asking, &reports);
+        self.told(&reports);
         if leased.credits < need {
             // A lease that was asked for before, when less was needed, does not help this caller.
             if leased.credits > 0 {
-                asking.abandoned.push(question.id);
+                cell.abandon(question);
+            } else {
+                question.announced.withdraw();
             }
             cell.exhausted_below.store(need, Ordering::Relaxed);
             let until = self.clock.monotonic() + EXHAUSTED_FOR;
@@ -432,8 +451,7 @@ impl<L: Lender> Holder<L> {
             return Err(LedgerError::Exhausted { available: leased.available });
         }
         asking.last_size = leased.credits;
-        let slot = self.slots.claim();
-        let tally = Tally::begin(slot, client, question.id, leased.credits);
+        let tally = question.announced.open(leased.credits);
         let margin = Duration::from_millis(CLOCK_SKEW_MS.unsigned_abs());
         let until = question.asked + self.policy.ttl.saturating_sub(margin);
         let until_ms = question.stamp.at_ms.saturating_add(request.ttl_ms - CLOCK_SKEW_MS);
@@ -444,31 +462,24 @@ impl<L: Lender> Holder<L> {
         Ok(())
     }
 
-    /// The reports on closed leases that nobody's reservation holds up, and on abandoned ones.
-    fn reports(&self, cell: &Cell, asking: &Asking) -> Reports {
+    /// The reports on closed leases that nobody's reservation holds up.
+    fn reports(&self, cell: &Cell) -> Reports {
         let mut reports = Reports::default();
         for lease in cell.closed().iter() {
             if !lease.settled.load(Ordering::Acquire) && lease.tally.is_final() {
                 reports.add(Arc::clone(lease), true);
             }
         }
-        let abandoned = asking.abandoned.iter();
-        reports.settlements.extend(abandoned.map(|lease| Settlement {
-            lease: *lease,
-            used: 0,
-            close: true,
-        }));
         reports
     }
 
     /// Notes that the ledger knows what was reported.
-    fn told(&self, asking: &mut Asking, reports: &Reports) {
+    fn told(&self, reports: &Reports) {
         let now = self.clock.monotonic();
-        for (lease, settlement) in &reports.leases {
+        for (lease, settlement) in reports.leases.iter().zip(&reports.settlements) {
             lease.told(settlement.used, now);
             lease.settled.fetch_or(settlement.close, Ordering::AcqRel);
         }
-        asking.abandoned.retain(|id| !reports.settlements.iter().any(|told| told.lease == *id));
     }
 
     /// Stops telling the ledger what it will never take.
@@ -502,9 +513,9 @@ impl<L: Lender> Holder<L> {
         if in_use.is_none()
             && let Some(unanswered) = asking.unanswered.take()
         {
-            asking.abandoned.push(unanswered.id);
+            cell.abandon(unanswered);
         }
-        let mut reports = self.reports(cell, &asking);
+        let mut reports = self.reports(cell);
         if let Some(lease) = in_use.filter(|lease| lease.is_untold(now, checkpoint)) {
             reports.add(lease, false);
         }
@@ -513,14 +524,11 @@ impl<L: Lender> Holder<L> {
         }
         let stamp = self.stamp(self.clock.now_ms());
         match self.ledger.settle(client, reports.settlements.clone(), stamp).await {
-            Ok(()) => self.told(&mut asking, &reports),
+            Ok(()) => self.told(&reports),
             // They stay in the list for the next sweep; if none comes, the reaper takes them.
             Err(error) => {
                 tracing::warn!(%client, %error, "leases were not settled");
                 self.give_up(client, cell, &error);
-                if error == LedgerError::UnknownClient {
-                    asking.abandoned.clear();
-                }
             }
         }
     }

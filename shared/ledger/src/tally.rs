@@ -209,6 +209,49 @@ impl Slots for HeapSlots {
     }
 }
 
+/// A slot that says which lease is asked for. It is written before the question is sent: whoever
+/// finds it knows of a lease that may have been given, though its holder never had the answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Announced {
+    slot: Arc<dyn Slot>,
+}
+
+impl Announced {
+    /// Announces a lease in `slot`.
+    pub(crate) fn new(slot: Arc<dyn Slot>, client: ClientId, lease: LeaseId) -> Self {
+        let words = slot.words();
+        words[MARK].store(0, Ordering::Release);
+        let identity = [halves(client.ulid()), halves(lease.ulid())].concat();
+        for (at, half) in (CLIENT..).zip(&identity) {
+            words[at].store(*half, Ordering::Relaxed);
+        }
+        words[AMOUNT].store(0, Ordering::Relaxed);
+        for word in &words[TAKEN..] {
+            word.store(0, Ordering::Relaxed);
+        }
+        words[MARK].store(mark(&identity), Ordering::Release);
+        Self { slot }
+    }
+
+    /// The lease was given, and this many credits can be taken.
+    pub(crate) fn open(self, amount: u64) -> Tally {
+        self.slot.words()[AMOUNT].store(amount, Ordering::Release);
+        Tally { slot: self.slot, amount }
+    }
+
+    /// Nobody will use the lease, should it have been given.
+    pub(crate) fn abandon(self) -> Tally {
+        let tally = self.open(0);
+        tally.close();
+        tally
+    }
+
+    /// The lease was not given.
+    pub(crate) fn withdraw(self) {
+        self.slot.words()[MARK].store(0, Ordering::Release);
+    }
+}
+
 /// What a lease's holder has done with its credits so far.
 #[derive(Debug)]
 pub(crate) struct Tally {
@@ -217,40 +260,18 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Begins the tally of a lease in `slot`.
-    pub(crate) fn begin(
-        slot: Arc<dyn Slot>,
-        client: ClientId,
-        lease: LeaseId,
-        amount: u64,
-    ) -> Self {
-        let words = slot.words();
-        words[MARK].store(0, Ordering::Release);
-        let identity = [halves(client.ulid()), halves(lease.ulid())].concat();
-        for (at, half) in (CLIENT..).zip(&identity) {
-            words[at].store(*half, Ordering::Relaxed);
-        }
-        words[AMOUNT].store(amount, Ordering::Relaxed);
-        for word in &words[TAKEN..] {
-            word.store(0, Ordering::Relaxed);
-        }
-        words[MARK].store(mark(&identity, amount), Ordering::Release);
-        Self { slot, amount }
-    }
-
     /// Finds the tally that a holder which is gone has left in `slot`, and closes it. What that
     /// holder had taken for calls that it did not finish is released: their answers were not sent.
     pub(crate) fn find(slot: Arc<dyn Slot>) -> Option<(ClientId, LeaseId, Self)> {
         let words = slot.words();
-        let load = |at: usize| words[at].load(Ordering::Acquire);
-        let identity = [load(CLIENT), load(CLIENT + 1), load(LEASE), load(LEASE + 1)];
-        let amount = load(AMOUNT);
         if !holds_tally(words) {
             return None;
         }
         words[TAKEN].store(spending(words).credits() | CLOSED, Ordering::Release);
+        let identity = identity(words);
         let ulid = |at: usize| Ulid(u128::from(identity[at]) << 64 | u128::from(identity[at + 1]));
         let (client, lease) = (ClientId::from_ulid(ulid(CLIENT)), LeaseId::from_ulid(ulid(LEASE)));
+        let amount = words[AMOUNT].load(Ordering::Acquire);
         Some((client, lease, Self { slot, amount }))
     }
 
@@ -320,9 +341,11 @@ impl Tally {
 /// Whether there is a tally in `words`, of a lease that is not accounted for.
 #[must_use]
 pub fn holds_tally(words: &Words) -> bool {
-    let load = |at: usize| words[at].load(Ordering::Acquire);
-    load(MARK)
-        == mark(&[load(CLIENT), load(CLIENT + 1), load(LEASE), load(LEASE + 1)], load(AMOUNT))
+    words[MARK].load(Ordering::Acquire) == mark(&identity(words))
+}
+
+fn identity(words: &Words) -> [u64; 4] {
+    [CLIENT, CLIENT + 1, LEASE, LEASE + 1].map(|at| words[at].load(Ordering::Acquire))
 }
 
 fn spending(words: &Words) -> Spending {
@@ -341,12 +364,10 @@ fn halves(ulid: Ulid) -> [u64; 2] {
 
 /// Mixes an identity into one word that is never 0. Only an interruption is guarded against, for
 /// which the multiply-and-rotate of `FxHash` is enough.
-fn mark(identity: &[u64], amount: u64) -> u64 {
+fn mark(identity: &[u64]) -> u64 {
     const SEED: u64 = 0x517c_c1b7_2722_0a95;
-    let mixed = identity
-        .iter()
-        .chain([&amount])
-        .fold(0_u64, |hash, word| (hash.rotate_left(5) ^ word).wrapping_mul(SEED));
+    let mixed =
+        identity.iter().fold(0_u64, |hash, word| (hash.rotate_left(5) ^ word).wrapping_mul(SEED));
     mixed | 1
 }
 
@@ -360,7 +381,7 @@ mod tests {
         let mint = Mint::seeded([1; 32]);
         let (client, lease) = (mint.mint(1), mint.mint(2));
         let slot = HeapSlots.claim();
-        (Tally::begin(Arc::clone(&slot), client, lease, amount), slot, client, lease)
+        (Announced::new(Arc::clone(&slot), client, lease).open(amount), slot, client, lease)
     }
 
     #[test]
@@ -399,6 +420,20 @@ mod tests {
         assert_eq!(found.spending(), Spending::on(Operation::AiMeme, 4));
         assert!(found.is_final());
         found.end();
+        assert!(Tally::find(slot).is_none());
+    }
+
+    #[test]
+    fn a_lease_that_was_only_asked_for_is_found_too() {
+        let mint = Mint::seeded([1; 32]);
+        let (client, lease) = (mint.mint(1), mint.mint(2));
+        let slot = HeapSlots.claim();
+        let announced = Announced::new(Arc::clone(&slot), client, lease);
+        let (found_client, found_lease, found) = Tally::find(Arc::clone(&slot)).unwrap();
+        assert_eq!((found_client, found_lease), (client, lease));
+        assert!(found.is_final());
+        assert_eq!((found.amount(), found.spending()), (0, Spending::default()));
+        announced.withdraw();
         assert!(Tally::find(slot).is_none());
     }
 

@@ -8,14 +8,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clock::{ManualClock, SharedClock, SystemClock, Timestamp};
-use ids::{ClientId, JobId, Mint};
+use ids::{ClientId, JobId, LeaseId, Mint};
 use ledger::conformance::Failing;
 use ledger::invariants::violations;
 use ledger::policy::{CLOCK_SKEW_MS, RECONCILE_WINDOW_MS};
 use ledger::{
-    Balance, BalanceStore, Change, Commit, Companion, GrantRequest, GrantSource, HeapSlots, Hold,
-    Holder, LeasePolicy, LeaseState, Ledger, LedgerError, MemoryLedger, NotTaken, Operation, Slot,
-    Slots, Stamp, StoreFault, Taken, UsageEvent, UsageSink,
+    Balance, BalanceStore, Change, Commit, Companion, Evidence, GrantRequest, GrantSource,
+    HeapSlots, Hold, Holder, LeasePolicy, LeaseRequest, LeaseState, Leased, Ledger, LedgerError,
+    Lender, MemoryLedger, NotTaken, Operation, Settlement, Slot, Slots, Stamp, StoreFault, Taken,
+    UsageEvent, UsageSink,
 };
 
 const NORMAL: Operation = Operation::NormalMeme;
@@ -352,6 +353,56 @@ async fn what_a_killed_holder_spent_is_reported_by_the_next_to_the_credit() {
     assert_eq!(assert_balances(&ledger, client).accounts, accounts);
 }
 
+/// Carries a lease out and never answers.
+#[derive(Debug)]
+struct Silent(Arc<MemoryLedger>);
+
+impl Lender for Silent {
+    async fn lease(
+        &self,
+        client: ClientId,
+        request: LeaseRequest,
+        stamp: Stamp,
+    ) -> Result<Leased, LedgerError> {
+        self.0.lease(client, request, stamp).await?;
+        std::future::pending().await
+    }
+
+    async fn settle(
+        &self,
+        client: ClientId,
+        settlements: Vec<Settlement>,
+        stamp: Stamp,
+    ) -> Result<(), LedgerError> {
+        self.0.settle(client, settlements, stamp).await
+    }
+}
+
+#[tokio::test]
+async fn a_lease_whose_answer_a_killed_holder_never_had_is_given_back_by_the_next() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let (_, clock) = manual();
+    let mint = mint();
+    let client = client_with(&ledger, &mint, 100, START_MS).await;
+    let slots = Arc::new(Surviving::default());
+    let with_slots = || Arc::clone(&slots) as Arc<dyn Slots>;
+    let (silent, policy) = (Arc::new(Silent(Arc::clone(&ledger))), LeasePolicy::default());
+    let killed = Holder::new(silent, Arc::clone(&clock), Arc::clone(&mint), policy.clone());
+    let killed = Arc::new(killed.with_slots(with_slots()));
+    tokio::select! {
+        biased;
+        answer = killed.spend(client, NORMAL, 1) => panic!("{answer:?}"),
+        () = tokio::task::yield_now() => {}
+    }
+    assert_eq!(assert_balances(&ledger, client).accounts.leased, 8);
+    drop(killed);
+
+    let next = Holder::new(Arc::clone(&ledger), clock, mint, policy).with_slots(with_slots());
+    next.sweep().await;
+    let accounts = assert_balances(&ledger, client).accounts;
+    assert_eq!((accounts.leased, accounts.available, accounts.spent), (0, 100, 0));
+}
+
 #[tokio::test]
 async fn a_lease_in_use_is_reported_before_it_ends() {
     let ledger = Arc::new(MemoryLedger::new());
@@ -392,7 +443,7 @@ async fn where_credits_are_short_an_idle_lease_comes_back_sooner() {
     assert_eq!(assert_balances(&ledger, client).accounts.available, 11);
 }
 
-/// Takes events, and refuses every other batch.
+/// Takes every other batch of events, and loses those that it refuses.
 #[derive(Debug, Default)]
 struct Moody {
     asked: AtomicUsize,
@@ -401,9 +452,13 @@ struct Moody {
 
 impl UsageSink for Moody {
     fn take(&self, events: Vec<UsageEvent>) -> Taken<'_> {
-        let refuses = self.asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
-        self.events.lock().unwrap().extend(events);
-        Box::pin(async move { if refuses { Err(NotTaken("injected".into())) } else { Ok(()) } })
+        Box::pin(async move {
+            if self.asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
+                return Err(NotTaken("injected".into()));
+            }
+            self.events.lock().unwrap().extend(events);
+            Ok(())
+        })
     }
 }
 
@@ -448,4 +503,117 @@ async fn the_sink_learns_of_everything_that_was_spent_and_on_what() {
     let told = sink.events.lock().unwrap().len();
     holder.drain().await;
     assert_eq!(sink.events.lock().unwrap().len(), told);
+}
+
+/// Refuses every change for its load, for as long as it is told to.
+#[derive(Debug)]
+struct Throttling {
+    inner: MemoryLedger,
+    refusals: AtomicUsize,
+}
+
+impl BalanceStore for Throttling {
+    async fn create(&self, balance: Balance) -> Result<(), StoreFault> {
+        self.inner.create(balance).await
+    }
+
+    async fn load(&self, client: ClientId) -> Result<Option<Balance>, StoreFault> {
+        self.inner.load(client).await
+    }
+
+    async fn load_hold(&self, client: ClientId, job: JobId) -> Result<Option<Hold>, StoreFault> {
+        self.inner.load_hold(client, job).await
+    }
+
+    async fn commit(
+        &self,
+        balance: &Balance,
+        change: &Change,
+        companion: Option<Companion>,
+    ) -> Result<Commit, StoreFault> {
+        let spare = |left: usize| left.checked_sub(1);
+        if self.refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spare).is_ok() {
+            return Err(StoreFault::Throttled("injected".into()));
+        }
+        self.inner.commit(balance, change, companion).await
+    }
+
+    async fn overdue(&self, now_ms: i64, limit: usize) -> Result<Vec<ClientId>, StoreFault> {
+        self.inner.overdue(now_ms, limit).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_throttles_is_asked_again_and_named_if_it_goes_on() {
+    let mint = mint();
+    for (refusals, granted) in [(5, true), (1_000, false)] {
+        let store = Throttling { inner: MemoryLedger::new(), refusals: AtomicUsize::new(refusals) };
+        let client = mint.mint(START_MS);
+        store.open(client).await.unwrap();
+        let request = GrantRequest {
+            id: mint.mint(START_MS),
+            credits: 5,
+            expires_at_ms: START_MS + 86_400_000,
+            source: GrantSource::TopUp,
+        };
+        let stamp = Stamp { entry: mint.mint(START_MS), at_ms: START_MS };
+        match store.grant(client, request, stamp).await {
+            Ok(()) => assert!(granted),
+            Err(error) => {
+                assert!(!granted);
+                assert!(matches!(error, LedgerError::Store(StoreFault::Throttled(_))), "{error}");
+            }
+        }
+        assert_eq!(store.balance(client).await.unwrap().granted, if granted { 5 } else { 0 });
+    }
+}
+
+/// What is known of one lease, or that nobody can say.
+struct Known(Result<Option<u64>, StoreFault>);
+
+impl Evidence for Known {
+    async fn spent_from(&self, _: ClientId, _: LeaseId) -> Result<Option<u64>, StoreFault> {
+        self.0.clone()
+    }
+}
+
+#[tokio::test]
+async fn of_a_silent_lease_only_what_nobody_has_spent_goes_back() {
+    // What is known, and what is charged then of a lease of 8 of which 2 were reported.
+    for (known, spent) in [(None, 2), (Some(1), 2), (Some(6), 6), (Some(99), 8)] {
+        let ledger = Arc::new(MemoryLedger::new());
+        let (hand, clock) = manual();
+        let mint = mint();
+        let client = client_with(&ledger, &mint, 100, START_MS).await;
+        let policy = LeasePolicy::default();
+        let holder = Arc::new(Holder::new(
+            Arc::clone(&ledger),
+            Arc::clone(&clock),
+            Arc::clone(&mint),
+            policy.clone(),
+        ));
+        holder.spend(client, NORMAL, 2).await.unwrap();
+        holder.flush().await;
+        drop(holder);
+        let reap = async |evidence| {
+            let at_ms = clock.now_ms();
+            let stamp = Stamp { entry: mint.mint(at_ms), at_ms };
+            ledger::reap(&*ledger, &Known(evidence), client, stamp).await
+        };
+        hand.advance(policy.ttl + Duration::from_millis(CLOCK_SKEW_MS.unsigned_abs()));
+        assert_eq!(reap(Ok(known)).await.unwrap().lapsed, 6);
+        hand.advance(Duration::from_millis(RECONCILE_WINDOW_MS.unsigned_abs()));
+
+        // While nobody can say, nothing goes back.
+        let unknown = reap(Err(StoreFault::Failed("injected".into()))).await;
+        assert!(matches!(unknown, Err(LedgerError::Store(_))));
+        assert_eq!(assert_balances(&ledger, client).accounts.suspense, 6);
+
+        assert_eq!(reap(Ok(known)).await.unwrap().returned, 8 - spent);
+        let accounts = assert_balances(&ledger, client).accounts;
+        assert_eq!(
+            (accounts.spent, accounts.available, accounts.suspense),
+            (spent, 100 - spent, 0)
+        );
+    }
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -10,13 +10,9 @@ use std::sync::{Arc, Mutex};
 use clock::SystemClock;
 use ids::{ClientId, Mint};
 use ledger::{
-    Holder, LeasePolicy, LeaseRequest, Leased, LedgerError, Lender, Operation, Settlement, Slots,
-    Stamp,
+    Holder, LeasePolicy, LeaseRequest, Leased, LedgerError, Lender, Settlement, Slots, Stamp,
 };
 use tallies::MappedSlots;
-
-/// The folder that the process to be killed keeps its tallies in.
-const FOLDER: &str = "TALLIES_TEST_FOLDER";
 
 /// How many calls the process makes before it is killed, at least.
 const CALLS: u64 = 5_000;
@@ -50,44 +46,23 @@ impl Lender for Generous {
 fn holder(folder: &Path) -> (Arc<Holder<Generous>>, Arc<Generous>) {
     let lender = Arc::new(Generous::default());
     let slots: Arc<dyn Slots> = Arc::new(MappedSlots::open(folder).unwrap());
-    // A lease for all calls, so that none of them is reported while the process lives.
-    let policy = LeasePolicy { initial: 1_000_000, ..LeasePolicy::default() };
-    let mint = Arc::new(Mint::seeded([5; 32]));
-    let holder = Holder::new(Arc::clone(&lender), SystemClock::shared(), mint, policy);
+    let (clock, mint) = (SystemClock::shared(), Arc::new(Mint::seeded([6; 32])));
+    let holder = Holder::new(Arc::clone(&lender), clock, mint, LeasePolicy::default());
     (Arc::new(holder.with_slots(slots)), lender)
-}
-
-/// Not a test of its own: the process that the test below kills.
-#[tokio::test]
-#[ignore = "runs as a child of the test below"]
-async fn spend_until_killed() {
-    let folder = std::env::var_os(FOLDER).unwrap();
-    let (holder, _) = holder(Path::new(&folder));
-    let client = Mint::seeded([6; 32]).mint(0);
-    let mut out = std::io::stdout().lock();
-    for call in 1_u64.. {
-        holder.spend(client, Operation::NormalMeme, 1).await.unwrap();
-        // The answer: whoever reads this line was served.
-        writeln!(out, "served {call}").unwrap();
-        out.flush().unwrap();
-    }
 }
 
 #[tokio::test]
 async fn a_killed_process_leaves_an_exact_count() {
     let folder = tempfile::tempdir().unwrap();
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "spend_until_killed", "--nocapture"])
-        .env(FOLDER, folder.path())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    // Cargo puts examples beside the folder that its tests are in.
+    let test = std::env::current_exe().unwrap();
+    let example = test.ancestors().nth(2).unwrap().join("examples/spend_until_killed");
+    let mut child =
+        Command::new(example).arg(folder.path()).stdout(Stdio::piped()).spawn().unwrap();
     let mut served = 0;
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     for line in &mut lines {
-        if let Some(call) = line.unwrap().strip_prefix("served ") {
-            served = call.parse().unwrap();
-        }
+        served = line.unwrap().parse().unwrap();
         if served == CALLS {
             child.kill().unwrap();
         }
