@@ -23,6 +23,7 @@ use ledger::{
 };
 use quick_cache::sync::Cache;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::dynamo::{
     Expression, Item, Refused, StoreError, attribute, n, read, s, transact, write,
@@ -128,6 +129,10 @@ impl DynamoLedger {
             };
             it.require(&["leases", &id, "used"], n(was.used))
                 .require(&["leases", &id, "state"], attribute(&was.state)?);
+        }
+        // A settled lease never becomes anything else, so that nothing need be required of it.
+        for id in &change.forget {
+            it.remove(&["leases", &id.to_string()]);
         }
         match change.due {
             DueChange::Keep => {}
@@ -252,13 +257,7 @@ impl DynamoLedger {
         let mut item = Self::key(client, &Self::grant_key(grant));
         item.insert("credits".to_owned(), n(credits));
         item.insert("at_ms".to_owned(), n(at_ms));
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(client_id)")
-            .build()
-            .map_err(|error| StoreError::Failed(error.to_string()))?;
-        Ok(TransactWriteItem::builder().put(put).build())
+        self.transact_put(item, None)
     }
 
     /// The part of a transaction that makes a hold, which must not exist yet.
@@ -270,13 +269,7 @@ impl DynamoLedger {
     ) -> Result<TransactWriteItem, StoreError> {
         let mut item = write(hold)?;
         item.extend(Self::key(client, &Self::hold_key(job)));
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(client_id)")
-            .build()
-            .map_err(|error| StoreError::Failed(error.to_string()))?;
-        Ok(TransactWriteItem::builder().put(put).build())
+        self.transact_put(item, None)
     }
 
     /// The part of a transaction that resolves a hold, which must still be held.
@@ -288,15 +281,48 @@ impl DynamoLedger {
     ) -> Result<TransactWriteItem, StoreError> {
         let mut item = write(hold)?;
         item.extend(Self::key(client, &Self::hold_key(job)));
+        self.transact_put(item, Some("held"))
+    }
+
+    /// The part of a transaction that puts an item in the place of one whose state is `before`, or
+    /// where there is none yet.
+    fn transact_put(
+        &self,
+        item: Item,
+        before: Option<&str>,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let mut it = Expression::default();
+        match before {
+            None => it.require_exists(&["client_id"], false),
+            Some(state) => it.require(&["state"], s(state)),
+        };
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(item))
-            .condition_expression("#state = :held")
-            .expression_attribute_names("#state", "state")
-            .expression_attribute_values(":held", s("held"))
+            .set_condition_expression(it.condition())
+            .set_expression_attribute_names(it.names())
+            .set_expression_attribute_values(it.values())
             .build()
             .map_err(|error| StoreError::Failed(error.to_string()))?;
         Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// Reads a client's item as it is now.
+    async fn get<T: DeserializeOwned>(
+        &self,
+        client: ClientId,
+        sort: &str,
+    ) -> Result<Option<T>, StoreError> {
+        let output = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(Self::key(client, sort)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(StoreError::from_sdk)?;
+        output.item.map(read).transpose()
     }
 
     /// Reads a hold as it is now.
@@ -316,16 +342,7 @@ impl DynamoLedger {
         client: ClientId,
         grant: GrantId,
     ) -> Result<Option<u64>, StoreFault> {
-        let output = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(Self::key(client, &Self::grant_key(grant))))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(StoreError::from_sdk)?;
-        let mark = output.item.map(read::<GrantMark>).transpose()?;
+        let mark: Option<GrantMark> = self.get(client, &Self::grant_key(grant)).await?;
         Ok(mark.map(|mark| mark.credits))
     }
 }
@@ -355,16 +372,7 @@ impl BalanceStore for DynamoLedger {
     }
 
     async fn load(&self, client: ClientId) -> Result<Option<Balance>, StoreFault> {
-        let output = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(Self::key(client, BALANCE)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(StoreError::from_sdk)?;
-        let balance: Option<Balance> = output.item.map(read).transpose()?;
+        let balance = self.get(client, BALANCE).await?;
         if let Some(balance) = &balance {
             self.remember(balance);
         }
@@ -379,16 +387,7 @@ impl BalanceStore for DynamoLedger {
     }
 
     async fn load_hold(&self, client: ClientId, job: JobId) -> Result<Option<Hold>, StoreFault> {
-        let output = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(Self::key(client, &Self::hold_key(job))))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(StoreError::from_sdk)?;
-        Ok(output.item.map(read).transpose()?)
+        Ok(self.get(client, &Self::hold_key(job)).await?)
     }
 
     async fn commit(
