@@ -1,11 +1,16 @@
 //! What the functions that answer callers share, in one process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use auth::TokenParties;
 use ledger::{HeapSlots, Holder, LeasePolicy, Slots};
 use maas_aws::{Config, Core, CoreError};
 use tallies::MappedSlots;
+use tokio::time::MissedTickBehavior;
+
+/// How often leases are looked after.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 use crate::admission::{Gate, GateError};
 use crate::meter::Meter;
@@ -39,7 +44,23 @@ impl Platform {
     /// # Errors
     /// [`StartError`] says what is missing.
     pub async fn from_environment() -> Result<Self, StartError> {
-        Ok(Self::new(Core::from_environment().await?).await?)
+        let platform = Self::new(Core::from_environment().await?).await?;
+        platform.sweep_in_the_background();
+        Ok(platform)
+    }
+
+    /// Looks after the leases every second. In Lambda the process stands still between calls, and
+    /// the leases with it: what was spent then is reported when it goes on, if that is in time.
+    fn sweep_in_the_background(&self) {
+        let holder = Arc::clone(self.meter.holder());
+        tokio::spawn(async move {
+            let mut seconds = tokio::time::interval(SWEEP_EVERY);
+            seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                seconds.tick().await;
+                holder.sweep().await;
+            }
+        });
     }
 
     /// Starts on `core`.
