@@ -68,7 +68,8 @@ async fn a_kill_in_the_middle_sells_nothing_twice() {
     // The tallies of the killed process are found, and its leases settled to the credit.
     let spent = eventually("the leases of the killed process are settled", async || {
         let balance = api.balance().await;
-        (balance["leased"] == 0).then(|| balance["spent"].as_u64().unwrap())
+        (balance["leased"] == 0 && balance["suspense"] == 0)
+            .then(|| balance["spent"].as_u64().unwrap())
     })
     .await;
     let served = before as u64;

@@ -20,4 +20,5 @@ mod studio;
 mod template_read;
 mod token_issue;
 mod unauthenticated;
+mod usage;
 mod worker;

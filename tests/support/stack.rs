@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use auth::{HashCost, SecretHasher};
+use clock::Timestamp;
 use entitlements::Plan;
 use gate::Platform;
 use ids::ClientId;
-use ledger::{Balance, Ledger, invariants};
+use ledger::{Balance, Ledger, Spending, invariants};
 use local::service::{Service, ServiceConfig};
 use local::stores::{Stores, StoresConfig};
 use maas_aws::onboarding::{NewAccount, Onboarded, Onboarding};
@@ -121,6 +122,12 @@ impl Stack {
             assert_eq!(invariants::violations(&balance, None), [], "{client}");
             assert_eq!(balance.accounts.leased, 0, "{client} has leases after all were given back");
             assert_eq!(balance.accounts.held, 0, "{client} has holds after all jobs have ended");
+            eventually("the usage of every client is counted", async || {
+                let used = self.used(client).await;
+                assert!(used.credits() <= balance.accounts.spent, "{client} paid less: {used:?}");
+                (used.credits() == balance.accounts.spent).then_some(())
+            })
+            .await;
         }
         self.service.shutdown().await;
     }
@@ -187,6 +194,18 @@ impl Stack {
         };
         self.clients.lock().expect("no test panicked with it").push(created.client_id);
         (created.client_id, created.secret.reveal().to_owned())
+    }
+
+    /// What is counted of a client's usage.
+    ///
+    /// # Panics
+    /// If it cannot be read.
+    pub async fn used(&self, client: ClientId) -> Spending {
+        let core = &self.platform().core;
+        let (from, to) = (Timestamp::UNIX_EPOCH, core.clock.now() + Duration::from_secs(3_600));
+        let hours = core.aws.usage().hours(client, from, to, 1_000).await;
+        let hours = hours.expect("usage can be read");
+        hours.iter().fold(Spending::default(), |sum, hour| sum.plus(&hour.spending))
     }
 
     /// A client's balance, once every holder has reported what it used.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::KeyError;
+use aws_sdk_sqs::types::QueueAttributeName;
 use clock::SystemClock;
 use gate::Platform;
 use generation_worker::Composer;
@@ -36,8 +37,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// How often the pool is filled.
 const FILL_EVERY: Duration = Duration::from_secs(1);
 
-/// How often idle leases are given back.
-const SETTLE_EVERY: Duration = Duration::from_secs(2);
+/// How often leases are looked after, as often as in production.
+const SETTLE_EVERY: Duration = Duration::from_secs(1);
 
 /// How full the pool of a laptop should be. A few at a time, so that a client's own generation
 /// waits for a few pictures at most.
@@ -166,12 +167,15 @@ impl Service {
                 tracing::warn!(%unfinished, "a scheduled function was stopped");
             }
         }
+        self.platform.meter.holder().drain().await;
+        if tokio::time::timeout(DRAIN, usage_counted(&self.platform)).await.is_err() {
+            tracing::warn!("some usage was not counted");
+        }
         for poller in self.pollers {
             if let Err(unfinished) = poller.shutdown(DRAIN).await {
                 tracing::warn!(%unfinished, "a job was stopped; it goes on at the next start");
             }
         }
-        self.platform.meter.holder().drain().await;
         self.stores.shutdown().await;
     }
 }
@@ -233,6 +237,33 @@ async fn make_signing_key(aws: &Aws) -> Result<(), ServiceError> {
         keys.put(half, &key).await?;
     }
     Ok(())
+}
+
+/// Waits until every usage event is counted: the queue forgets them with this process.
+async fn usage_counted(platform: &Platform) {
+    let sqs = platform.core.aws.sqs();
+    let counts = [
+        QueueAttributeName::ApproximateNumberOfMessages,
+        QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+    ];
+    loop {
+        let waiting = sqs
+            .get_queue_attributes()
+            .queue_url(&platform.core.aws.config().usage_queue_url)
+            .set_attribute_names(Some(counts.to_vec()))
+            .send()
+            .await;
+        // A queue that does not answer has nothing more to hand out either.
+        let Ok(waiting) = waiting else { return };
+        let none = |name| {
+            let all = waiting.attributes.as_ref();
+            all.and_then(|all| all.get(name)).is_none_or(|count| count == "0")
+        };
+        if counts.iter().all(none) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Feeds the functions of the queues.
