@@ -21,6 +21,7 @@ use gate::{Meter, parties};
 use ledger::{Holder, LeasePolicy, Operation};
 use maas_aws::keys::Half;
 use support::{Api, Stack};
+use tallies::MappedSlots;
 
 /// Clients that call in turn, so that none exceeds the calls per second of its plan.
 const CLIENTS: usize = 400;
@@ -44,12 +45,16 @@ async fn measure(stack: &Stack) {
     let clock = SystemClock::shared();
     // Leases that last for the whole run: what renewing them costs is another question.
     let policy = LeasePolicy { initial: 100_000, share: 1, ..LeasePolicy::default() };
-    let holder = Arc::new(Holder::new(
+    // Counted in a mapped file, and published, as in production.
+    let slots = MappedSlots::open(&stack.folder().join("tallies")).expect("slots can be mapped");
+    let holder = Holder::new(
         Arc::clone(&platform.core.ledger),
         Arc::clone(&platform.core.clock),
         Arc::clone(&platform.core.mint),
         policy,
-    ));
+    );
+    let holder = holder.with_slots(Arc::new(slots));
+    let holder = Arc::new(holder.with_sink(Arc::new(platform.core.aws.usage_queue())));
     let meter = Arc::new(Meter::new(Arc::clone(&holder), Arc::clone(&platform.core.clock)));
 
     let mut requests = Vec::new();
