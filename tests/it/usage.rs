@@ -75,7 +75,7 @@ async fn what_comes_twice_late_or_out_of_order_is_counted_once() {
     let later = event(client, lease, spent(5, 10), START_MS + HOUR_MS);
     let another = event(client, other, spent(1, 2), START_MS + 2 * HOUR_MS);
 
-    assert!(it.send(&[message(&[early.clone()])]).await.is_empty());
+    assert!(it.send(&[message(std::slice::from_ref(&early))]).await.is_empty());
     assert_eq!(it.hours(client).await, [(0, spent(2, 4))]);
     // Both in one message, the older one last; and the message twice.
     let both = message(&[later.clone(), another, early.clone()]);
@@ -105,7 +105,7 @@ async fn many_functions_that_count_the_same_count_it_once() {
         let (it, body) = (std::sync::Arc::clone(&it), message(&events));
         functions.spawn(async move {
             // A function that lost to the others is called again, as SQS does.
-            while !it.send(&[body.clone()]).await.is_empty() {}
+            while !it.send(std::slice::from_ref(&body)).await.is_empty() {}
         });
     }
     functions.join_all().await;
@@ -124,7 +124,7 @@ async fn a_message_that_cannot_be_read_comes_again_and_takes_no_other_with_it() 
     };
     let bodies = [
         "no JSON".to_owned(),
-        message(&[good.clone()]),
+        message(std::slice::from_ref(&good)),
         with("client_id", json!("cl_nobody")),
         with("spending", json!({"ai_meme": {"calls": -1, "credits": 2}})),
         with("spending", json!({"tea": {"calls": 1, "credits": 2}})),

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
-TABLES = ["clients", "generations", "idempotency", "ledger", "memes", "signing-keys"]
+TABLES = ["clients", "generations", "idempotency", "ledger", "memes", "signing-keys", "usage"]
+QUEUES = ["generations", "usage"]
 ACCOUNTS = ["available", "leased", "held", "suspense", "spent", "expired"]
 
 
@@ -34,12 +35,13 @@ def test_boto3_sees_the_queues(aws):
     sqs = aws("sqs")
     urls = sqs.list_queues()["QueueUrls"]
     names = sorted(url.rsplit("/", 1)[1] for url in urls)
-    assert names == ["memes-local-generations", "memes-local-generations-dead"]
-    url = next(url for url in urls if not url.endswith("-dead"))
-    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-    redrive = json.loads(attributes["RedrivePolicy"])
-    assert int(redrive["maxReceiveCount"]) == 3
-    assert redrive["deadLetterTargetArn"].endswith(":memes-local-generations-dead")
+    assert names == sorted(f"memes-local-{name}{part}" for name in QUEUES for part in ("", "-dead"))
+    for name in QUEUES:
+        url = next(url for url in urls if url.endswith(f"/memes-local-{name}"))
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        redrive = json.loads(attributes["RedrivePolicy"])
+        assert int(redrive["maxReceiveCount"]) == 3
+        assert redrive["deadLetterTargetArn"].endswith(f":memes-local-{name}-dead")
 
 
 def test_boto3_downloads_a_generated_picture(aws, demo, clients):
