@@ -45,6 +45,7 @@ async fn processes_that_remember_old_balances_agree() {
         want,
         share: 1,
         ttl_ms: 30_000,
+        window_ms: RECONCILE_WINDOW_MS,
         settle: vec![],
     };
     // Each plans on a balance that the other has changed since.

@@ -13,7 +13,7 @@ use crate::store::{
 };
 
 /// How often a change is planned again when the balance moved under it.
-const PLANS_MAX: u32 = 16;
+pub(crate) const PLANS_MAX: u32 = 16;
 
 /// How often a change is offered to a store that throttles.
 const COMMITS_MAX: u32 = 16;
@@ -116,7 +116,7 @@ pub trait BalanceStore: Send + Sync + 'static {
 }
 
 /// Plans on what is known, commits, and plans again on what is so, until both agree.
-async fn change<S: BalanceStore, T>(
+pub(crate) async fn change<S: BalanceStore, T>(
     store: &S,
     client: ClientId,
     plan: impl Fn(&Balance) -> Result<Plan<T>, LedgerError> + Send,

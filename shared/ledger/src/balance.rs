@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use ids::{ClientId, GrantId, JobId, LeaseId};
+use ids::{ClientId, GrantId, Id as _, JobId, LeaseId};
 use serde::{Deserialize, Serialize};
 
 use crate::change::{
     Account, Accounts, Change, Conflict, DueChange, EntryKind, GrantChange, LeaseChange, LeaseMark,
     Leg,
 };
+use crate::escrow::Supply;
 use crate::policy::{CLOCK_SKEW_MS, GRANTED_MAX, RECONCILE_WINDOW_MS, REQUEST_LATE_MS};
 use crate::store::{
     GrantRequest, HoldRequest, LeaseRequest, Leased, LedgerError, Reaped, Settlement, Stamp,
@@ -30,6 +31,8 @@ pub enum GrantSource {
     TopUp,
     /// Given away.
     Promotion,
+    /// Leased from the client's home by a [`Branch`](crate::Branch); the grant's id is the lease's.
+    Escrow,
 }
 
 /// Credits with an end of their own.
@@ -70,6 +73,9 @@ pub struct Lease {
     /// When it ends if open, is given up on if lapsed, or may be forgotten if settled; milliseconds
     /// since the Unix epoch.
     pub until_ms: i64,
+    /// How long its credits stay in suspense once it has lapsed, in milliseconds.
+    #[serde(default = "reconcile_window_ms")]
+    pub window_ms: i64,
     /// Where the credits that are not reported as used came from.
     pub taken: Slices,
 }
@@ -111,6 +117,7 @@ impl Lease {
             used,
             state: LeaseState::Settled,
             until_ms: now_ms.saturating_add(REQUEST_LATE_MS),
+            window_ms: 0,
             taken: Slices::new(),
         }
     }
@@ -160,6 +167,9 @@ pub struct Balance {
     pub grants: BTreeMap<GrantId, Grant>,
     /// The leases that are open or lapsed, and those that were settled not long ago.
     pub leases: BTreeMap<LeaseId, Lease>,
+    /// What a branch notes of its supply; empty where credits are not lent on.
+    #[serde(default, skip_serializing_if = "Supply::is_empty")]
+    pub supply: Supply,
     /// When the reaper should look, in milliseconds since the Unix epoch.
     #[serde(default, rename = "due_at", skip_serializing_if = "Option::is_none")]
     pub due_at_ms: Option<i64>,
@@ -186,6 +196,7 @@ impl Balance {
             accounts: Accounts::default(),
             grants: BTreeMap::new(),
             leases: BTreeMap::new(),
+            supply: Supply::default(),
             due_at_ms: None,
         }
     }
@@ -248,6 +259,17 @@ impl Balance {
         request: &LeaseRequest,
         stamp: Stamp,
     ) -> Result<Plan<Leased>, LedgerError> {
+        self.plan_lease_out_of(request, stamp, |slices| slices)
+    }
+
+    /// Plans a lease as [`plan_lease`](Self::plan_lease) does, out of those grants only that `pick`
+    /// leaves of all that have something; they come soonest to end first.
+    pub(crate) fn plan_lease_out_of(
+        &self,
+        request: &LeaseRequest,
+        stamp: Stamp,
+        pick: impl FnOnce(Vec<(GrantId, u64)>) -> Vec<(GrantId, u64)>,
+    ) -> Result<Plan<Leased>, LedgerError> {
         if request.need == 0 || request.want < request.need || request.share == 0 {
             return Err(LedgerError::InvalidAmount);
         }
@@ -256,18 +278,21 @@ impl Balance {
 
         if let Some(lease) = self.leases.get(&request.id) {
             // Asked again, because the first answer was lost; or a copy that nobody waits for.
-            let credits = if lease.state == LeaseState::Settled { 0 } else { lease.amount };
-            let leased = self.leased(credits, self.accounts.available);
+            let leased = self.leased(lease, self.accounts.available);
             return Ok(self.commit_or_done(change, settled, leased));
         }
 
-        let mut slices = self.spendable(&change, stamp.at_ms);
-        let available: u64 = slices.iter().map(|(_, left)| left).sum();
-        if available < request.need {
+        let slices = self.spendable(&change, stamp.at_ms);
+        let available = sum(&slices);
+        let mut slices = pick(slices);
+        let within = sum(&slices);
+        if within < request.need {
             change.entry.kind = EntryKind::Settle;
-            return Ok(self.commit_or_done(change, settled, self.leased(0, available)));
+            let none = Lease::settled(0, stamp.at_ms);
+            return Ok(self.commit_or_done(change, settled, self.leased(&none, available)));
         }
-        let amount = request.want.min((available / request.share).max(request.need));
+        let share = (available / request.share).max(request.need);
+        let amount = request.want.min(share).min(within);
         let taken = take(&mut slices, amount);
         for (grant, credits) in &taken {
             change.move_grant(*grant, -credits.cast_signed());
@@ -275,12 +300,13 @@ impl Balance {
         change.transfer(Account::Available, Account::Leased, amount);
         change.entry.lease = Some(request.id);
         let until_ms = stamp.at_ms.saturating_add(request.ttl_ms);
-        let lease = Lease { amount, used: 0, state: LeaseState::Open, until_ms, taken };
+        let window_ms = request.window_ms;
+        let lease = Lease { amount, used: 0, state: LeaseState::Open, until_ms, window_ms, taken };
+        let leased = self.leased(&lease, available - amount);
         if let Some(due_ms) = lease.due_ms() {
             change.due = sooner(change.due, due_ms);
         }
         change.leases.push((request.id, LeaseChange::Open(lease)));
-        let leased = self.leased(amount, available - amount);
         Ok(Plan::Commit(change.simplified(), leased))
     }
 
@@ -312,7 +338,7 @@ impl Balance {
         }
         let mut change = Change::new(EntryKind::Hold, stamp.entry, stamp.at_ms);
         let mut slices = self.spendable(&change, stamp.at_ms);
-        let available: u64 = slices.iter().map(|(_, left)| left).sum();
+        let available = sum(&slices);
         if available < request.credits {
             return Err(LedgerError::Exhausted { available });
         }
@@ -381,7 +407,7 @@ impl Balance {
                 LeaseState::Settled => {}
                 LeaseState::Open => {
                     change.transfer(Account::Leased, Account::Suspense, lease.unreported());
-                    let until_ms = stamp.at_ms.saturating_add(RECONCILE_WINDOW_MS);
+                    let until_ms = stamp.at_ms.saturating_add(lease.window_ms);
                     let lapsed = Lease { state: LeaseState::Lapsed, until_ms, ..lease.clone() };
                     change
                         .leases
@@ -407,11 +433,12 @@ impl Balance {
         // below would only be too early.
         let _ = after.commit(&change);
         let mut change = change;
-        change.due = DueChange::Set(after.next_due_ms());
+        let due_ms = after.next_due_ms(stamp.at_ms);
+        change.due = DueChange::Set(due_ms);
         if change.entry.legs.is_empty()
             && change.grants.is_empty()
             && change.leases.is_empty()
-            && after.next_due_ms() == self.due_at_ms
+            && due_ms == self.due_at_ms
         {
             return Plan::Done(reaped);
         }
@@ -444,6 +471,9 @@ impl Balance {
                     let grant = after.grants.get_mut(id).ok_or(Conflict)?;
                     grant.left = grant.left.checked_add_signed(*by).ok_or(Conflict)?;
                 }
+                GrantChange::Set(grant) => {
+                    after.grants.insert(*id, grant.clone());
+                }
                 GrantChange::Remove => {
                     after.grants.remove(id).ok_or(Conflict)?;
                 }
@@ -468,6 +498,9 @@ impl Balance {
             if after.leases.get(id).is_some_and(|lease| lease.state == LeaseState::Settled) {
                 after.leases.remove(id);
             }
+        }
+        if let Some(supply) = &change.supply {
+            after.supply = supply.clone();
         }
         match change.due {
             DueChange::Keep => {}
@@ -541,8 +574,23 @@ impl Balance {
         );
     }
 
-    fn leased(&self, credits: u64, available: u64) -> Leased {
-        Leased { credits, available, next_expiry_ms: self.next_expiry_ms() }
+    fn leased(&self, lease: &Lease, available: u64) -> Leased {
+        let credits = if lease.state == LeaseState::Settled { 0 } else { lease.amount };
+        Leased {
+            credits,
+            available,
+            next_expiry_ms: self.next_expiry_ms(),
+            until_ms: lease.until_ms,
+            escrow: self.escrow_of(lease),
+        }
+    }
+
+    /// The escrow that a lease was lent out of, if a branch lent it. Once all of it is reported as
+    /// used nobody needs to know.
+    pub(crate) fn escrow_of(&self, lease: &Lease) -> Option<LeaseId> {
+        let grant = lease.taken.keys().next()?;
+        let escrow = self.grants.get(grant)?.source == GrantSource::Escrow;
+        escrow.then(|| LeaseId::from_ulid(grant.ulid()))
     }
 
     fn commit_or_done<T>(&self, change: Change, settled: bool, answer: T) -> Plan<T> {
@@ -600,7 +648,8 @@ impl Balance {
 
     fn expire_grants(&self, change: &mut Change, reaped: &mut Reaped, now_ms: i64) {
         for (id, grant) in &self.grants {
-            if grant.expires_at_ms > now_ms {
+            // An escrow is not the branch's to let expire: it goes back to the client's home.
+            if grant.expires_at_ms > now_ms || grant.source == GrantSource::Escrow {
                 continue;
             }
             let position = change.grants.iter().position(|(other, _)| other == id);
@@ -630,14 +679,22 @@ impl Balance {
     }
 
     /// When something in this balance is next overdue.
-    fn next_due_ms(&self) -> Option<i64> {
+    fn next_due_ms(&self, now_ms: i64) -> Option<i64> {
         let leases = self.leases.values().filter_map(Lease::due_ms);
         // An ended grant that only waits for its last reference is not a reason to look: whoever
         // gives that credit back makes the appointment.
-        let grants =
-            self.grants.values().filter(|grant| grant.left > 0).map(|grant| grant.expires_at_ms);
-        leases.chain(grants).min()
+        let grants = self
+            .grants
+            .values()
+            .filter(|grant| grant.left > 0 && grant.source != GrantSource::Escrow)
+            .map(|grant| grant.expires_at_ms);
+        leases.chain(grants).chain(self.escrows_due_ms(now_ms)).min()
     }
+}
+
+/// What was so for every lease before leases said it themselves.
+const fn reconcile_window_ms() -> i64 {
+    RECONCILE_WINDOW_MS
 }
 
 fn sooner(due: DueChange, at: i64) -> DueChange {
@@ -645,6 +702,10 @@ fn sooner(due: DueChange, at: i64) -> DueChange {
         DueChange::NoLaterThan(before) => DueChange::NoLaterThan(before.min(at)),
         _ => DueChange::NoLaterThan(at),
     }
+}
+
+fn sum(slices: &[(GrantId, u64)]) -> u64 {
+    slices.iter().map(|(_, left)| left).sum()
 }
 
 /// Takes `amount` credits from `slices`, which hold at least that many.

@@ -6,6 +6,7 @@ use ids::{EntryId, GrantId, JobId, LeaseId};
 use serde::{Deserialize, Serialize};
 
 use crate::balance::{Grant, Lease, LeaseState};
+use crate::escrow::Supply;
 
 /// Where a credit is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -149,6 +150,8 @@ pub enum GrantChange {
     Add(Grant),
     /// Credits leave it (it must have them) or come back to it (it must be there).
     Move(i64),
+    /// It becomes this; only in a change with [`Change::exact_seq`].
+    Set(Grant),
     /// It ended and nothing refers to it; only in a change with [`Change::exact_seq`].
     Remove,
 }
@@ -209,6 +212,8 @@ pub struct Change {
     /// Settled leases that need not be remembered any longer. One that is not there, or is not
     /// settled, stays as it is.
     pub forget: Vec<LeaseId>,
+    /// What a branch notes of its supply; only in a change with [`Change::exact_seq`].
+    pub supply: Option<Supply>,
     /// What happens to the reaper's appointment.
     pub due: DueChange,
     /// The balance must be at exactly this sequence number. Set where the change was computed from
@@ -227,6 +232,7 @@ impl Change {
             grants: Vec::new(),
             leases: Vec::new(),
             forget: Vec::new(),
+            supply: None,
             due: DueChange::Keep,
             exact_seq: None,
             entry: Entry {
@@ -264,7 +270,7 @@ impl Change {
         match self.grants.iter_mut().find(|(id, _)| *id == grant) {
             Some((_, GrantChange::Move(sum))) => *sum += by,
             Some((_, GrantChange::Add(added))) => added.left = added.left.saturating_add_signed(by),
-            Some((_, GrantChange::Remove)) => {}
+            Some((_, GrantChange::Set(_) | GrantChange::Remove)) => {}
             None => self.grants.push((grant, GrantChange::Move(by))),
         }
     }

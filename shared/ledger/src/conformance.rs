@@ -120,7 +120,15 @@ impl<L: Ledger> Bench<L> {
         settle: Vec<Settlement>,
         at_ms: i64,
     ) -> Result<Leased, LedgerError> {
-        let request = LeaseRequest { id, need: 1, want, share, ttl_ms: TTL_MS, settle };
+        let request = LeaseRequest {
+            id,
+            need: 1,
+            want,
+            share,
+            ttl_ms: TTL_MS,
+            window_ms: RECONCILE_WINDOW_MS,
+            settle,
+        };
         let stamp = self.stamp(at_ms);
         answered!(self.ledger.lease(client, request.clone(), stamp))
     }
@@ -244,6 +252,7 @@ impl<L: Ledger> Bench<L> {
             want: 0,
             share: 1,
             ttl_ms: TTL_MS,
+            window_ms: RECONCILE_WINDOW_MS,
             settle: vec![],
         };
         let stamp = self.stamp(START_MS);
@@ -437,6 +446,7 @@ impl<L: Ledger> Bench<L> {
                         want: 3,
                         share: 1,
                         ttl_ms: TTL_MS,
+                        window_ms: RECONCILE_WINDOW_MS,
                         settle: vec![],
                     };
                     let leased = answered!(ledger.lease(client, request.clone(), first));

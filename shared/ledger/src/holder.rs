@@ -24,7 +24,7 @@ use ids::{ClientId, LeaseId, Mint};
 
 pub use self::lease::Spent;
 use self::lease::{HeldLease, millis};
-use crate::policy::{CLOCK_SKEW_MS, LeasePolicy};
+use crate::policy::{CLOCK_SKEW_MS, LeasePolicy, RECONCILE_WINDOW_MS};
 use crate::store::{LeaseRequest, LedgerError, Lender, Settlement, Stamp, StoreFault};
 use crate::tally::{Announced, HeapSlots, LEASE_MAX, Operation, Slots, Tally};
 use crate::usage::UsageSink;
@@ -409,6 +409,7 @@ impl<L: Lender> Holder<L> {
             want,
             share: self.policy.share,
             ttl_ms: millis(self.policy.ttl).cast_signed(),
+            window_ms: RECONCILE_WINDOW_MS,
             settle: reports.settlements.clone(),
         };
         // Noted before the question is asked: the caller may be gone when the answer comes.
@@ -451,14 +452,21 @@ impl<L: Lender> Holder<L> {
             return Err(LedgerError::Exhausted { available: leased.available });
         }
         asking.last_size = leased.credits;
-        let tally = question.announced.open(leased.credits);
+        let tally = question.announced.open(leased.credits, leased.escrow);
         let margin = Duration::from_millis(CLOCK_SKEW_MS.unsigned_abs());
         let until = question.asked + self.policy.ttl.saturating_sub(margin);
         let until_ms = question.stamp.at_ms.saturating_add(request.ttl_ms - CLOCK_SKEW_MS);
         let lease = HeldLease::new(question.id, tally, until, until_ms, asked, leased);
+        let usable = lease.usable(&self.clock);
         // The old lease is closed only now, so that nobody had to wait for the new one.
         cell.replace(Some(Arc::new(lease)));
         self.forget_told(cell);
+        if !usable {
+            // Asking once more would only bring another one as late.
+            let late = StoreFault::TimedOut("the lease had ended when it came".to_owned());
+            asking.failed = Some((self.clock.monotonic(), late.clone()));
+            return Err(late.into());
+        }
         Ok(())
     }
 

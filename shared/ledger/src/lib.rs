@@ -24,9 +24,11 @@
 
 mod backend;
 mod balance;
+mod branch;
 mod change;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod escrow;
 mod holder;
 pub mod invariants;
 mod memory;
@@ -38,12 +40,14 @@ mod usage;
 
 pub use backend::{BalanceStore, Commit, Companion, Known};
 pub use balance::{Balance, Grant, GrantSource, Hold, HoldState, Lease, LeaseState, Plan, Slices};
+pub use branch::Branch;
 pub use change::{
     Account, Accounts, Change, Conflict, DueChange, Entry, EntryKind, GrantChange, LeaseChange, Leg,
 };
+pub use escrow::{Asking, Supply};
 pub use holder::{Holder, Reservation, Spent};
 pub use memory::MemoryLedger;
-pub use policy::LeasePolicy;
+pub use policy::{EscrowPolicy, LeasePolicy};
 pub use reconcile::{Evidence, reap};
 pub use store::{
     GrantRequest, HoldRequest, LeaseRequest, Leased, Ledger, LedgerError, Lender, Reaped,

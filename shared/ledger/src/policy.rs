@@ -57,3 +57,78 @@ impl Default for LeasePolicy {
         }
     }
 }
+
+/// How long the one who asks for an escrow is left alone, in milliseconds. Then another asks again
+/// in its place, for the same escrow.
+pub const ASKING_MS: i64 = 2_000;
+
+/// How soon an escrow is asked for again after the client's home gave no answer, in milliseconds.
+pub const ASKING_AGAIN_MS: i64 = 200;
+
+/// For how long a client whose credits at home are gone is refused without asking there again, in
+/// milliseconds.
+pub const DRY_FOR_MS: i64 = 500;
+
+/// How long before its end an escrow is last lent from, beyond the longest lease lent out of it: in
+/// this time the lease's holder reports, and the branch reports that on, while two clocks differ by
+/// all they may; milliseconds.
+pub const ESCROW_MARGIN_MS: i64 = 10_000 + 2 * CLOCK_SKEW_MS;
+
+/// How a [`Branch`](crate::Branch) sizes its escrows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EscrowPolicy {
+    /// How long an escrow lives.
+    pub ttl: Duration,
+    /// How long an escrow that was not settled in time waits at home, in suspense, for the branch.
+    ///
+    /// Short where the branch's stock may be lost and usage is reported at once, so that what is
+    /// known of usage settles it; long where the stock is as safe as the ledger but may be cut off
+    /// from it.
+    pub window: Duration,
+    /// How long a lease out of an escrow may live.
+    pub lease_ttl: Duration,
+    /// An escrow covers this much time at the client's recent rate in the whole Region.
+    pub horizon: Duration,
+    /// The size of the first escrow for a client, in credits.
+    pub initial: u64,
+    /// The largest escrow, in credits.
+    pub max: u64,
+    /// An escrow takes at most one part in this many of what is available at home.
+    pub share: u64,
+    /// An escrow that nothing is lent from for this long goes back.
+    pub idle: Duration,
+}
+
+impl EscrowPolicy {
+    /// For the holders of one Region, beside the client's home: a store in memory, such as Valkey,
+    /// keeps the stock. Should it be lost, everything is settled within two minutes.
+    #[must_use]
+    pub const fn shared() -> Self {
+        Self {
+            ttl: Duration::from_secs(80),
+            window: Duration::from_secs(30),
+            lease_ttl: Duration::from_secs(12),
+            horizon: Duration::from_secs(30),
+            initial: 64,
+            max: 10_000_000,
+            share: 4,
+            idle: Duration::from_secs(20),
+        }
+    }
+
+    /// For a Region far from the client's home: a durable store keeps the stock, and an escrow
+    /// carries the Region through hours without its client's home.
+    #[must_use]
+    pub const fn remote() -> Self {
+        Self {
+            ttl: Duration::from_secs(4 * 3_600),
+            window: Duration::from_secs(30 * 86_400),
+            lease_ttl: Duration::from_secs(80),
+            horizon: Duration::from_secs(3_600),
+            initial: 256,
+            max: 1_000_000_000,
+            share: 8,
+            idle: Duration::from_secs(600),
+        }
+    }
+}

@@ -9,11 +9,14 @@ use crate::store::{Ledger, LedgerError, Reaped, Settlement, Stamp, StoreFault};
 
 /// Knows what holders reported of leases, though it did not reach the ledger.
 pub trait Evidence: Send + Sync {
-    /// Credits that are known to have been spent from `lease`; none if nothing is known of it.
+    /// Credits that are known to have been spent from `lease`, which was lent out of `escrow` if a
+    /// branch lent it, or from all that a branch has lent out of `lease`; none if nothing is known
+    /// of it.
     fn spent_from(
         &self,
         client: ClientId,
         lease: LeaseId,
+        escrow: Option<LeaseId>,
     ) -> impl Future<Output = Result<Option<u64>, StoreFault>> + Send;
 }
 
@@ -36,7 +39,8 @@ pub async fn reap<L: Ledger>(
     let mut settlements = Vec::new();
     for (id, lease) in &balance.leases {
         if lease.state == LeaseState::Lapsed && lease.until_ms <= stamp.at_ms {
-            let known = evidence.spent_from(client, *id).await?.unwrap_or(0);
+            let escrow = balance.escrow_of(lease);
+            let known = evidence.spent_from(client, *id, escrow).await?.unwrap_or(0);
             if known > lease.amount {
                 tracing::error!(%client, lease = %id, known, amount = lease.amount, "more was spent from a lease than it held");
             }

@@ -41,6 +41,8 @@ pub struct LeaseRequest {
     pub share: u64,
     /// How long the lease lives from the stamp's time, in milliseconds.
     pub ttl_ms: i64,
+    /// How long its credits stay in suspense for a last report, should it lapse, in milliseconds.
+    pub window_ms: i64,
     /// Reports on earlier leases, committed in the same change.
     pub settle: Vec<Settlement>,
 }
@@ -74,6 +76,10 @@ pub struct Leased {
     pub available: u64,
     /// When the next credits end, in milliseconds since the Unix epoch.
     pub next_expiry_ms: Option<i64>,
+    /// When the lease ends, in milliseconds since the Unix epoch.
+    pub until_ms: i64,
+    /// The escrow that it was lent out of, if a [`Branch`](crate::Branch) lent it.
+    pub escrow: Option<LeaseId>,
 }
 
 /// What the reaper moved for one client, in credits.

@@ -154,6 +154,7 @@ const CLIENT: usize = 0;
 const LEASE: usize = 2;
 const AMOUNT: usize = 4;
 const MARK: usize = 5;
+const ESCROW: usize = 6;
 const TAKEN: usize = 8;
 const KEPT: usize = 9;
 
@@ -226,22 +227,27 @@ impl Announced {
             words[at].store(*half, Ordering::Relaxed);
         }
         words[AMOUNT].store(0, Ordering::Relaxed);
-        for word in &words[TAKEN..] {
+        for word in &words[ESCROW..] {
             word.store(0, Ordering::Relaxed);
         }
         words[MARK].store(mark(&identity), Ordering::Release);
         Self { slot }
     }
 
-    /// The lease was given, and this many credits can be taken.
-    pub(crate) fn open(self, amount: u64) -> Tally {
-        self.slot.words()[AMOUNT].store(amount, Ordering::Release);
-        Tally { slot: self.slot, amount }
+    /// The lease was given, out of `escrow` if a branch gave it, and this many credits can be taken.
+    pub(crate) fn open(self, amount: u64, escrow: Option<LeaseId>) -> Tally {
+        let words = self.slot.words();
+        let halves = escrow.map_or([0, 0], |escrow| halves(escrow.ulid()));
+        for (at, half) in (ESCROW..).zip(halves) {
+            words[at].store(half, Ordering::Relaxed);
+        }
+        words[AMOUNT].store(amount, Ordering::Release);
+        Tally { slot: self.slot, amount, escrow }
     }
 
     /// Nobody will use the lease, should it have been given.
     pub(crate) fn abandon(self) -> Tally {
-        let tally = self.open(0);
+        let tally = self.open(0, None);
         tally.close();
         tally
     }
@@ -257,6 +263,7 @@ impl Announced {
 pub(crate) struct Tally {
     slot: Arc<dyn Slot>,
     amount: u64,
+    escrow: Option<LeaseId>,
 }
 
 impl Tally {
@@ -268,11 +275,19 @@ impl Tally {
             return None;
         }
         words[TAKEN].store(spending(words).credits() | CLOSED, Ordering::Release);
-        let identity = identity(words);
-        let ulid = |at: usize| Ulid(u128::from(identity[at]) << 64 | u128::from(identity[at + 1]));
-        let (client, lease) = (ClientId::from_ulid(ulid(CLIENT)), LeaseId::from_ulid(ulid(LEASE)));
         let amount = words[AMOUNT].load(Ordering::Acquire);
-        Some((client, lease, Self { slot, amount }))
+        let ulid = |at: usize| {
+            let half = |at: usize| u128::from(words[at].load(Ordering::Relaxed));
+            Ulid(half(at) << 64 | half(at + 1))
+        };
+        let (client, lease) = (ClientId::from_ulid(ulid(CLIENT)), LeaseId::from_ulid(ulid(LEASE)));
+        let escrow = Some(ulid(ESCROW)).filter(|ulid| ulid.0 != 0).map(LeaseId::from_ulid);
+        Some((client, lease, Self { slot, amount, escrow }))
+    }
+
+    /// The escrow that the lease was lent out of.
+    pub(crate) const fn escrow(&self) -> Option<LeaseId> {
+        self.escrow
     }
 
     /// Credits that the lease has.
@@ -381,7 +396,8 @@ mod tests {
         let mint = Mint::seeded([1; 32]);
         let (client, lease) = (mint.mint(1), mint.mint(2));
         let slot = HeapSlots.claim();
-        (Announced::new(Arc::clone(&slot), client, lease).open(amount), slot, client, lease)
+        let announced = Announced::new(Arc::clone(&slot), client, lease);
+        (announced.open(amount, Some(mint.mint(3))), slot, client, lease)
     }
 
     #[test]
@@ -417,6 +433,8 @@ mod tests {
         tally.take(1).unwrap();
         let (found_client, found_lease, found) = Tally::find(Arc::clone(&slot)).unwrap();
         assert_eq!((found_client, found_lease, found.amount()), (client, lease, 10));
+        assert_eq!(found.escrow(), tally.escrow());
+        assert!(found.escrow().is_some());
         assert_eq!(found.spending(), Spending::on(Operation::AiMeme, 4));
         assert!(found.is_final());
         found.end();
@@ -433,6 +451,7 @@ mod tests {
         assert_eq!((found_client, found_lease), (client, lease));
         assert!(found.is_final());
         assert_eq!((found.amount(), found.spending()), (0, Spending::default()));
+        assert_eq!(found.escrow(), None);
         announced.withdraw();
         assert!(Tally::find(slot).is_none());
     }

@@ -32,6 +32,9 @@ pub struct UsageEvent {
     pub client_id: ClientId,
     /// Where they were.
     pub source: Source,
+    /// The escrow that the source was lent out of, if a [`Branch`](crate::Branch) lent it.
+    #[serde(default, rename = "escrow_id", skip_serializing_if = "Option::is_none")]
+    pub escrow: Option<LeaseId>,
     /// What they were spent on, in total since the source was opened.
     pub spending: Spending,
     /// When the newest of it was spent or later, in milliseconds since the Unix epoch.

@@ -572,7 +572,12 @@ async fn a_store_that_throttles_is_asked_again_and_named_if_it_goes_on() {
 struct Known(Result<Option<u64>, StoreFault>);
 
 impl Evidence for Known {
-    async fn spent_from(&self, _: ClientId, _: LeaseId) -> Result<Option<u64>, StoreFault> {
+    async fn spent_from(
+        &self,
+        _: ClientId,
+        _: LeaseId,
+        _: Option<LeaseId>,
+    ) -> Result<Option<u64>, StoreFault> {
         self.0.clone()
     }
 }

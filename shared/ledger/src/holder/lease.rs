@@ -71,7 +71,13 @@ impl HeldLease {
 
     /// A lease of a holder that is gone. Nothing can be spent from it.
     pub(super) fn left_behind(id: LeaseId, tally: Tally) -> Self {
-        let nothing = Leased { credits: 0, available: 0, next_expiry_ms: None };
+        let nothing = Leased {
+            credits: 0,
+            available: 0,
+            next_expiry_ms: None,
+            until_ms: i64::MIN,
+            escrow: tally.escrow(),
+        };
         Self::new(id, tally, Duration::ZERO, i64::MIN, Duration::ZERO, nothing)
     }
 
@@ -116,6 +122,7 @@ impl HeldLease {
         (spending.credits() > self.published.load(Ordering::Acquire)).then_some(UsageEvent {
             client_id,
             source: Source::Lease(self.id),
+            escrow: self.tally.escrow(),
             spending,
             at_ms,
         })

@@ -1,0 +1,445 @@
+//! Branches between holders and a client's home, on the in-memory reference.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use clock::{ManualClock, SharedClock, Timestamp};
+use ids::{ClientId, LeaseId, Mint};
+use ledger::invariants::violations;
+use ledger::policy::CLOCK_SKEW_MS;
+use ledger::{
+    Account, Balance, Branch, EscrowPolicy, Evidence, GrantRequest, GrantSource, Holder,
+    LeasePolicy, LeaseRequest, Leased, Ledger, LedgerError, Lender, MemoryLedger, NotTaken,
+    Operation, Settlement, Source, Stamp, StoreFault, Taken, UsageEvent, UsageSink,
+};
+
+const NORMAL: Operation = Operation::NormalMeme;
+const START_MS: i64 = 1_767_225_600_000;
+
+/// A client's home behind a wire that can be cut, and that can lose answers.
+#[derive(Debug, Default)]
+struct Home {
+    ledger: MemoryLedger,
+    is_cut: AtomicBool,
+    answers_lost: AtomicUsize,
+    asked: AtomicUsize,
+}
+
+impl Home {
+    fn answer<T>(&self, answer: T) -> Result<T, LedgerError> {
+        let lost = self.answers_lost.load(Ordering::Relaxed);
+        if lost > 0 {
+            self.answers_lost.store(lost - 1, Ordering::Relaxed);
+            return Err(StoreFault::TimedOut("the answer was lost".to_owned()).into());
+        }
+        Ok(answer)
+    }
+
+    fn reach(&self) -> Result<(), LedgerError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if self.is_cut.load(Ordering::Relaxed) {
+            return Err(StoreFault::Failed("the wire is cut".to_owned()).into());
+        }
+        Ok(())
+    }
+}
+
+impl Lender for Home {
+    async fn lease(
+        &self,
+        client: ClientId,
+        request: LeaseRequest,
+        stamp: Stamp,
+    ) -> Result<Leased, LedgerError> {
+        self.reach()?;
+        // Whoever else wants to ask meanwhile has the time to.
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        let leased = self.ledger.lease(client, request, stamp).await?;
+        self.answer(leased)
+    }
+
+    async fn settle(
+        &self,
+        client: ClientId,
+        settlements: Vec<Settlement>,
+        stamp: Stamp,
+    ) -> Result<(), LedgerError> {
+        self.reach()?;
+        self.ledger.settle(client, settlements, stamp).await?;
+        self.answer(())
+    }
+}
+
+/// Keeps the newest total of every source.
+#[derive(Debug, Default)]
+struct Totals(Mutex<Vec<UsageEvent>>);
+
+impl UsageSink for Totals {
+    fn take(&self, events: Vec<UsageEvent>) -> Taken<'_> {
+        let mut kept = self.0.lock().unwrap();
+        for event in events {
+            kept.retain(|known| known.source != event.source);
+            kept.push(event);
+        }
+        Box::pin(async { Ok::<(), NotTaken>(()) })
+    }
+}
+
+impl Evidence for Totals {
+    async fn spent_from(
+        &self,
+        _: ClientId,
+        lease: LeaseId,
+        _: Option<LeaseId>,
+    ) -> Result<Option<u64>, StoreFault> {
+        let kept = self.0.lock().unwrap();
+        let about = kept
+            .iter()
+            .filter(|event| event.source == Source::Lease(lease) || event.escrow == Some(lease));
+        Ok(Some(about.map(|event| event.spending.credits()).sum()))
+    }
+}
+
+type RegionBranch = Branch<Home, MemoryLedger>;
+
+/// One client, its home, and one Region with a stock that its processes share.
+struct Region {
+    home: Arc<Home>,
+    stock: Arc<MemoryLedger>,
+    evidence: Arc<Totals>,
+    hand: Arc<ManualClock>,
+    clock: SharedClock,
+    mint: Arc<Mint>,
+    policy: EscrowPolicy,
+    client: ClientId,
+}
+
+impl Region {
+    async fn new(policy: EscrowPolicy, grants: &[u64]) -> Self {
+        let hand = ManualClock::at(Timestamp::from_millisecond(START_MS).unwrap());
+        let mint = Arc::new(Mint::seeded([5; 32]));
+        let home = Arc::new(Home::default());
+        let client = mint.mint(START_MS);
+        home.ledger.open(client).await.unwrap();
+        for credits in grants {
+            let request = GrantRequest {
+                id: mint.mint(START_MS),
+                credits: *credits,
+                expires_at_ms: START_MS + 86_400_000,
+                source: GrantSource::TopUp,
+            };
+            let stamp = Stamp { entry: mint.mint(START_MS), at_ms: START_MS };
+            home.ledger.grant(client, request, stamp).await.unwrap();
+        }
+        Self {
+            home,
+            stock: Arc::default(),
+            evidence: Arc::default(),
+            clock: Arc::clone(&hand) as SharedClock,
+            hand,
+            mint,
+            policy,
+            client,
+        }
+    }
+
+    fn branch(&self) -> RegionBranch {
+        Branch::new(
+            Arc::clone(&self.home),
+            Arc::clone(&self.stock),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.mint),
+            self.policy.clone(),
+        )
+    }
+
+    fn holder(&self) -> Arc<Holder<RegionBranch>> {
+        let policy = LeasePolicy { ttl: self.policy.lease_ttl, ..LeasePolicy::default() };
+        let (clock, mint) = (Arc::clone(&self.clock), Arc::clone(&self.mint));
+        let holder = Holder::new(Arc::new(self.branch()), clock, mint, policy);
+        Arc::new(holder.with_sink(Arc::clone(&self.evidence) as Arc<dyn UsageSink>))
+    }
+
+    async fn lease(&self, branch: &RegionBranch, need: u64) -> Result<Leased, LedgerError> {
+        let stamp = self.stamp();
+        let request = LeaseRequest {
+            id: self.mint.mint(stamp.at_ms),
+            need,
+            want: need,
+            share: 1,
+            ttl_ms: 10_000,
+            window_ms: 30_000,
+            settle: Vec::new(),
+        };
+        branch.lease(self.client, request, stamp).await
+    }
+
+    fn stamp(&self) -> Stamp {
+        let at_ms = self.clock.now_ms();
+        Stamp { entry: self.mint.mint(at_ms), at_ms }
+    }
+
+    /// Lets time pass as it does where somebody looks after holders, escrows and home each second.
+    async fn pass(&self, seconds: u64, holders: &[&Arc<Holder<RegionBranch>>]) {
+        let branch = self.branch();
+        for _ in 0..seconds {
+            self.hand.advance(Duration::from_secs(1));
+            for holder in holders {
+                holder.sweep().await;
+            }
+            for client in branch.due(10).await.unwrap() {
+                // What cannot be told now is told later.
+                let _ = branch.tend(client, &*self.evidence).await;
+            }
+            let now_ms = self.clock.now_ms();
+            for client in self.home.ledger.due(now_ms, 10).await.unwrap() {
+                ledger::reap(&self.home.ledger, &*self.evidence, client, self.stamp())
+                    .await
+                    .unwrap();
+            }
+            self.check();
+        }
+    }
+
+    fn check(&self) {
+        for ledger in [&self.home.ledger, &*self.stock] {
+            if let Some((balance, holds)) = ledger.audit(self.client) {
+                assert_eq!(violations(&balance, Some(&holds)), [], "{balance:?}");
+            }
+        }
+    }
+
+    fn at_home(&self) -> Balance {
+        self.home.ledger.audit(self.client).unwrap().0
+    }
+
+    fn in_stock(&self) -> Balance {
+        self.stock.audit(self.client).unwrap().0
+    }
+}
+
+#[tokio::test]
+async fn the_processes_of_a_region_share_what_one_request_brought() {
+    let it = Region::new(EscrowPolicy::shared(), &[10_000]).await;
+    let holders: Vec<_> = (0..4).map(|_| it.holder()).collect();
+    for _ in 0..10 {
+        for holder in &holders {
+            holder.spend(it.client, NORMAL, 1).await.unwrap();
+        }
+    }
+    assert_eq!(it.home.asked.load(Ordering::Relaxed), 1);
+    for holder in &holders {
+        holder.drain().await;
+    }
+    it.pass(40, &[]).await;
+    let home = it.at_home();
+    assert_eq!((home.accounts.spent, home.accounts.available), (40, 9_960), "{home:?}");
+    assert!(it.in_stock().grants.is_empty(), "what went back is forgotten");
+    let told: u64 = it.evidence.0.lock().unwrap().iter().map(|it| it.spending.credits()).sum();
+    assert_eq!(told, 40);
+}
+
+#[tokio::test]
+async fn of_many_processes_one_asks_home() {
+    let policy = EscrowPolicy { initial: 10_000, ..EscrowPolicy::shared() };
+    let it = Region::new(policy, &[1_000_000]).await;
+    let calls: Vec<_> = (0..50).map(|_| it.holder()).collect();
+    let calls = calls.iter().map(|holder| holder.spend(it.client, NORMAL, 1));
+    for spent in futures_util::future::join_all(calls).await {
+        spent.unwrap();
+    }
+    assert_eq!(it.home.asked.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn an_escrow_whose_answer_was_lost_is_asked_for_again_by_another() {
+    let it = Region::new(EscrowPolicy::shared(), &[10_000]).await;
+    it.home.answers_lost.store(1, Ordering::Relaxed);
+    let lost = it.lease(&it.branch(), 1).await;
+    assert!(matches!(lost, Err(LedgerError::Store(StoreFault::TimedOut(_)))), "{lost:?}");
+    it.hand.advance(Duration::from_millis(300));
+    assert_eq!(it.lease(&it.branch(), 1).await.unwrap().credits, 1);
+    let home = it.at_home();
+    assert_eq!(home.leases.len(), 1, "it is the same escrow: {home:?}");
+    assert_eq!(home.accounts.leased, it.in_stock().granted);
+}
+
+#[tokio::test]
+async fn an_escrow_that_never_came_goes_back() {
+    let it = Region::new(EscrowPolicy::shared(), &[100]).await;
+    it.home.answers_lost.store(1, Ordering::Relaxed);
+    it.lease(&it.branch(), 1).await.unwrap_err();
+    it.hand.advance(Duration::from_secs(50));
+    assert_eq!(it.lease(&it.branch(), 1).await.unwrap().credits, 1);
+    let home = it.at_home();
+    assert_eq!(home.accounts.leased, it.in_stock().granted, "{home:?}");
+}
+
+#[tokio::test]
+async fn a_region_goes_on_while_home_is_gone_and_settles_when_it_is_back() {
+    let it = Region::new(EscrowPolicy::remote(), &[10_000]).await;
+    let holder = it.holder();
+    holder.spend(it.client, NORMAL, 1).await.unwrap();
+    it.home.is_cut.store(true, Ordering::Relaxed);
+    let mut served = 1;
+    let refused = loop {
+        match holder.spend(it.client, NORMAL, 1).await {
+            Ok(_) => served += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, LedgerError::Store(_)), "{refused:?}");
+    assert_eq!(served, it.in_stock().granted, "to the last credit of its escrow");
+    // Long enough for the escrow to lapse at home.
+    it.pass(5 * 3_600, &[&holder]).await;
+    assert_eq!(it.at_home().accounts.suspense, served);
+    it.home.is_cut.store(false, Ordering::Relaxed);
+    it.pass(20, &[&holder]).await;
+    assert_eq!((it.at_home().accounts.spent, it.at_home().accounts.suspense), (served, 0));
+    holder.spend(it.client, NORMAL, 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn usage_settles_the_escrow_of_a_stock_that_was_lost() {
+    let mut it = Region::new(EscrowPolicy::shared(), &[10_000]).await;
+    let holder = it.holder();
+    for _ in 0..5 {
+        holder.spend(it.client, NORMAL, 1).await.unwrap();
+    }
+    let escrow = it.at_home().accounts.leased;
+    it.stock = Arc::default();
+    holder.drain().await;
+    it.pass(118, &[&holder]).await;
+    let home = it.at_home();
+    assert!(escrow > 5);
+    assert_eq!((home.accounts.spent, home.accounts.leased + home.accounts.suspense), (5, 0));
+    assert_eq!(home.accounts.available, 9_995, "back within two minutes");
+}
+
+#[tokio::test]
+async fn a_region_in_use_never_lets_an_escrow_lapse() {
+    let it = Region::new(EscrowPolicy::shared(), &[1_000_000]).await;
+    let holder = it.holder();
+    let mut served = 0;
+    for _ in 0..600 {
+        for _ in 0..3 {
+            holder.spend(it.client, NORMAL, 1).await.unwrap();
+            served += 1;
+        }
+        it.pass(1, &[&holder]).await;
+        assert_eq!(it.at_home().accounts.suspense, 0);
+    }
+    holder.drain().await;
+    it.pass(40, &[&holder]).await;
+    assert_eq!(it.at_home().accounts.spent, served);
+    let asked = it.home.asked.load(Ordering::Relaxed);
+    assert!(asked < 40, "home was asked {asked} times in ten minutes");
+}
+
+#[tokio::test]
+async fn nothing_is_lent_from_an_escrow_that_is_about_to_end() {
+    let it = Region::new(EscrowPolicy::shared(), &[1_000]).await;
+    it.lease(&it.branch(), 1).await.unwrap();
+    let first = it.at_home();
+    let (id, escrow) = first.leases.first_key_value().unwrap();
+    let lend_until_ms = it.in_stock().grants.values().next().unwrap().expires_at_ms;
+    let lease_ttl_ms = i64::try_from(it.policy.lease_ttl.as_millis()).unwrap();
+    assert!(lend_until_ms + lease_ttl_ms + 2 * CLOCK_SKEW_MS < escrow.until_ms);
+    it.hand.advance(Duration::from_millis((lend_until_ms - START_MS).unsigned_abs()));
+    it.lease(&it.branch(), 1).await.unwrap();
+    let home = it.at_home();
+    assert!(home.leases.keys().any(|other| other != id), "it is lent from another: {home:?}");
+}
+
+#[tokio::test]
+async fn the_last_credits_are_usable_though_they_lie_in_pieces() {
+    let it =
+        Region::new(EscrowPolicy { share: 1, initial: 1, ..EscrowPolicy::shared() }, &[1, 1, 1])
+            .await;
+    let branch = it.branch();
+    assert_eq!(it.lease(&branch, 1).await.unwrap().credits, 1);
+    assert_eq!(it.lease(&branch, 2).await.unwrap().credits, 2);
+    let none = it.lease(&branch, 1).await.unwrap();
+    assert_eq!((none.credits, none.available), (0, 0));
+    let asked = it.home.asked.load(Ordering::Relaxed);
+    it.lease(&it.branch(), 1).await.unwrap();
+    assert_eq!(it.home.asked.load(Ordering::Relaxed), asked, "home was asked a moment ago");
+    it.hand.advance(Duration::from_secs(1));
+    it.lease(&it.branch(), 1).await.unwrap();
+    assert!(it.home.asked.load(Ordering::Relaxed) > asked);
+}
+
+#[tokio::test]
+async fn leftovers_that_help_nobody_go_home_to_become_enough() {
+    let it =
+        Region::new(EscrowPolicy { share: 1, initial: 3, ..EscrowPolicy::shared() }, &[3, 4]).await;
+    let branch = it.branch();
+    // One credit is left of the first escrow, and four at home: five are there.
+    assert_eq!(it.lease(&branch, 2).await.unwrap().credits, 2);
+    let request = it.lease(&branch, 5).await.unwrap();
+    assert_eq!(request.credits, 0, "what is lent of the first escrow keeps it from closing");
+    assert_eq!(it.in_stock().accounts[Account::Available], 0);
+    it.check();
+}
+
+#[tokio::test]
+async fn an_idle_client_leaves_nothing_in_the_region() {
+    let it = Region::new(EscrowPolicy::shared(), &[1_000]).await;
+    let holder = it.holder();
+    holder.spend(it.client, NORMAL, 1).await.unwrap();
+    it.pass(60, &[&holder]).await;
+    let home = it.at_home();
+    assert_eq!((home.accounts.spent, home.accounts.available), (1, 999), "{home:?}");
+}
+
+#[tokio::test]
+async fn branches_stand_in_a_row() {
+    let it = Region::new(EscrowPolicy::remote(), &[1_000_000]).await;
+    let region = Arc::new(it.branch());
+    let near_stock = Arc::new(MemoryLedger::new());
+    let (clock, mint) = (Arc::clone(&it.clock), Arc::clone(&it.mint));
+    let near = Branch::new(region, Arc::clone(&near_stock), clock, mint, EscrowPolicy::shared());
+    let (clock, mint) = (Arc::clone(&it.clock), Arc::clone(&it.mint));
+    let leases = LeasePolicy { ttl: Duration::from_secs(12), ..LeasePolicy::default() };
+    let holder = Arc::new(Holder::new(Arc::new(near.clone()), clock, mint, leases));
+    for _ in 0..100 {
+        holder.spend(it.client, NORMAL, 1).await.unwrap();
+    }
+    holder.drain().await;
+    near.give_back(it.client).await.unwrap();
+    it.branch().give_back(it.client).await.unwrap();
+    it.check();
+    let home = it.at_home();
+    assert_eq!((home.accounts.spent, home.accounts.leased), (100, 0), "{home:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_home_does_not_know_is_named_and_blocks_nobody() {
+    let it = Region::new(EscrowPolicy::shared(), &[10]).await;
+    let stranger = Region { client: it.mint.mint(START_MS), ..it };
+    let branch = stranger.branch();
+    for _ in 0..2 {
+        let refused = stranger.lease(&branch, 1).await;
+        assert!(matches!(refused, Err(LedgerError::UnknownClient)), "{refused:?}");
+        stranger.hand.advance(Duration::from_secs(1));
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_would_outlive_its_escrow_is_refused() {
+    let it = Region::new(EscrowPolicy::shared(), &[10]).await;
+    let request = LeaseRequest {
+        id: it.mint.mint(START_MS),
+        need: 1,
+        want: 1,
+        share: 1,
+        ttl_ms: 60_000,
+        window_ms: 30_000,
+        settle: Vec::new(),
+    };
+    let refused = it.branch().lease(it.client, request, it.stamp()).await;
+    assert_eq!(refused, Err(LedgerError::InvalidAmount));
+}
