@@ -23,6 +23,7 @@ async fn dynamodb_conforms_when_it_fails() {
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_that_remember_old_balances_agree() {
     use ids::Mint;
+    use ledger::policy::RECONCILE_WINDOW_MS;
     use ledger::{GrantRequest, GrantSource, LeaseRequest, Ledger, Lender, Stamp};
 
     let bench = Bench::start().await;

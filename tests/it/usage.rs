@@ -60,7 +60,7 @@ fn spent(calls: u64, credits: u64) -> Spending {
 }
 
 fn event(client_id: ClientId, lease: LeaseId, spending: Spending, at_ms: i64) -> UsageEvent {
-    UsageEvent { client_id, source: Source::Lease(lease), spending, at_ms }
+    UsageEvent { client_id, source: Source::Lease(lease), escrow: None, spending, at_ms }
 }
 
 fn message(events: &[UsageEvent]) -> String {
@@ -89,8 +89,27 @@ async fn what_comes_twice_late_or_out_of_order_is_counted_once() {
     assert_eq!(it.hours(client).await, counted);
 
     let usage = it.core.aws.usage();
-    assert_eq!(usage.spent_from(client, lease).await, Ok(Some(10)));
-    assert_eq!(usage.spent_from(client, it.mint.mint(9)).await, Ok(None));
+    assert_eq!(usage.spent_from(client, lease, None).await, Ok(Some(10)));
+    assert_eq!(usage.spent_from(client, it.mint.mint(9), None).await, Ok(None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_lent_out_of_an_escrow_counts_as_spent_from_it() {
+    let it = Counter::start().await;
+    let (client, escrow) = (it.mint.mint(1), it.mint.mint(2));
+    let lent: Vec<_> = (1..4)
+        .map(|calls| UsageEvent {
+            escrow: Some(escrow),
+            ..event(client, it.mint.mint(3), spent(calls, calls), START_MS)
+        })
+        .collect();
+    let Source::Lease(first) = lent[0].source else { unreachable!("a lease was made") };
+    let beside = event(client, it.mint.mint(2), spent(50, 50), START_MS);
+    assert!(it.send(&[message(&lent), message(&[beside])]).await.is_empty());
+    let usage = it.core.aws.usage();
+    assert_eq!(usage.spent_from(client, escrow, None).await, Ok(Some(6)));
+    assert_eq!(usage.spent_from(client, first, Some(escrow)).await, Ok(Some(1)));
+    assert_eq!(it.hours(client).await, [(0, spent(56, 56))]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

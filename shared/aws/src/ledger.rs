@@ -105,6 +105,10 @@ impl DynamoLedger {
                 GrantChange::Move(by) => {
                     it.shift(&["grants", &id, "left"], *by);
                 }
+                // The sequence number says that it is as the planner saw it.
+                GrantChange::Set(grant) => {
+                    it.set(&["grants", &id], attribute(grant)?);
+                }
                 GrantChange::Remove => {
                     it.remove(&["grants", &id]).require_exists(&["grants", &id], true);
                 }
@@ -133,6 +137,9 @@ impl DynamoLedger {
         // A settled lease never becomes anything else, so that nothing need be required of it.
         for id in &change.forget {
             it.remove(&["leases", &id.to_string()]);
+        }
+        if let Some(supply) = &change.supply {
+            it.set(&["supply"], attribute(supply)?);
         }
         match change.due {
             DueChange::Keep => {}

@@ -74,9 +74,11 @@ impl UsageStore {
     ) -> Result<(), StoreError> {
         // Of several events of a source the greatest totals say it all; the time of the newest is
         // the hour that it is counted in.
-        let mut latest: BTreeMap<Source, (Spending, i64)> = BTreeMap::new();
+        let mut latest: BTreeMap<String, (Spending, i64)> = BTreeMap::new();
         for event in events.iter().filter(|event| event.client_id == client) {
-            let known = latest.entry(event.source).or_insert((event.spending, event.at_ms));
+            let known = latest
+                .entry(source_key(event.source, event.escrow))
+                .or_insert((event.spending, event.at_ms));
             *known = (known.0.max(&event.spending), known.1.max(event.at_ms));
         }
         let latest: Vec<_> = latest.into_iter().collect();
@@ -89,21 +91,21 @@ impl UsageStore {
     async fn count_sources(
         &self,
         client: ClientId,
-        sources: &[(Source, (Spending, i64))],
+        sources: &[(String, (Spending, i64))],
         now_ms: i64,
     ) -> Result<(), StoreError> {
         for _ in 0..TRIES_MAX {
-            let counted = self.counted(client, sources.iter().map(|(source, _)| *source)).await?;
+            let counted = self.counted(client, sources.iter().map(|(source, _)| source)).await?;
             let mut parts = Vec::new();
             let mut hours: BTreeMap<i64, Spending> = BTreeMap::new();
             for (source, (spending, at_ms)) in sources {
-                let before = counted.get(&source_key(*source));
+                let before = counted.get(source);
                 let new = spending.beyond(before.unwrap_or(&Spending::default()));
                 if new == Spending::default() {
                     continue;
                 }
                 let total = before.map_or(*spending, |before| before.max(spending));
-                parts.push(self.remember(client, *source, before, &total, now_ms)?);
+                parts.push(self.remember(client, source, before, &total, now_ms)?);
                 let hour = hours.entry(at_ms.div_euclid(HOUR_MS)).or_default();
                 *hour = hour.plus(&new);
             }
@@ -128,9 +130,9 @@ impl UsageStore {
     async fn counted(
         &self,
         client: ClientId,
-        sources: impl Iterator<Item = Source>,
+        sources: impl Iterator<Item = &String>,
     ) -> Result<HashMap<String, Spending>, StoreError> {
-        let keys: Vec<_> = sources.map(|source| key(client, &source_key(source))).collect();
+        let keys: Vec<_> = sources.map(|source| key(client, source)).collect();
         let mut wanted = KeysAndAttributes::builder()
             .consistent_read(true)
             .set_keys(Some(keys))
@@ -165,12 +167,12 @@ impl UsageStore {
     fn remember(
         &self,
         client: ClientId,
-        source: Source,
+        source: &str,
         before: Option<&Spending>,
         total: &Spending,
         now_ms: i64,
     ) -> Result<TransactWriteItem, StoreError> {
-        let mut item = key(client, &source_key(source));
+        let mut item = key(client, source);
         item.insert("spending".to_owned(), attribute(total)?);
         item.insert("ttl".to_owned(), n(now_ms / 1_000 + REMEMBERED_FOR_S));
         let mut put = Put::builder().table_name(&self.table).set_item(Some(item));
@@ -268,10 +270,26 @@ impl Evidence for UsageStore {
         &self,
         client: ClientId,
         lease: LeaseId,
+        escrow: Option<LeaseId>,
     ) -> Result<Option<u64>, StoreFault> {
-        let source = Source::Lease(lease);
-        let counted = self.counted(client, std::iter::once(source)).await?;
-        Ok(counted.get(&source_key(source)).map(Spending::credits))
+        // What was lent out of a lease has keys that begin with that lease's own.
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("client_id = :client AND begins_with(sk, :source)")
+            .expression_attribute_values(":client", s(client))
+            .expression_attribute_values(":source", s(source_key(Source::Lease(lease), escrow)))
+            .into_paginator()
+            .items()
+            .send();
+        let mut spent: Option<u64> = None;
+        while let Some(item) = pages.next().await {
+            let counted: Counted = read(item.map_err(StoreError::from_sdk)?)?;
+            spent = Some(spent.unwrap_or(0).saturating_add(counted.spending.credits()));
+        }
+        Ok(spent)
     }
 }
 
@@ -279,10 +297,12 @@ fn key(client: ClientId, sort: &str) -> Item {
     HashMap::from([("client_id".to_owned(), s(client)), ("sk".to_owned(), s(sort))])
 }
 
-fn source_key(source: Source) -> String {
-    match source {
-        Source::Lease(lease) => format!("SOURCE#{lease}"),
-        Source::Hold(job) => format!("SOURCE#{job}"),
+/// The name of a source's item: that of the escrow that it was lent out of comes first.
+fn source_key(source: Source, escrow: Option<LeaseId>) -> String {
+    match (source, escrow) {
+        (Source::Lease(lease), None) => format!("SOURCE#{lease}"),
+        (Source::Lease(lease), Some(escrow)) => format!("SOURCE#{escrow}#{lease}"),
+        (Source::Hold(job), _) => format!("SOURCE#{job}"),
     }
 }
 

@@ -60,6 +60,7 @@ pub enum Known {
 
 /// What became of an attempt to commit a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "made, matched and dropped in one breath")]
 pub enum Commit {
     /// It is done.
     Done,

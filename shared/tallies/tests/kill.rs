@@ -26,10 +26,16 @@ impl Lender for Generous {
         &self,
         _: ClientId,
         request: LeaseRequest,
-        _: Stamp,
+        stamp: Stamp,
     ) -> Result<Leased, LedgerError> {
         self.0.lock().unwrap().extend(request.settle);
-        Ok(Leased { credits: request.want, available: 1_000_000, next_expiry_ms: None })
+        Ok(Leased {
+            credits: request.want,
+            available: 1_000_000,
+            next_expiry_ms: None,
+            until_ms: stamp.at_ms + request.ttl_ms,
+            escrow: None,
+        })
     }
 
     async fn settle(

@@ -283,6 +283,7 @@ impl ShownGrant {
             GrantSource::Subscription => "subscription",
             GrantSource::TopUp => "top_up",
             GrantSource::Promotion => "promotion",
+            GrantSource::Escrow => "escrow",
         };
         [
             format!("  {}", self.grant_id),
