@@ -2,13 +2,19 @@
 
 use std::sync::Arc;
 
-use ledger::conformance::{Failing, run};
+use ledger::conformance::{Failing, run, run_branch};
 use support::Bench;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dynamodb_conforms() {
     let bench = Bench::start().await;
     run(Arc::new(bench.aws.ledger()), 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dynamodb_keeps_the_stock_of_a_branch() {
+    let bench = Bench::start().await;
+    run_branch(Arc::new(bench.aws.ledger()), 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

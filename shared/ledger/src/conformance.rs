@@ -7,13 +7,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use clock::{Clock as _, ManualClock, SharedClock, Timestamp};
 use ids::{ClientId, JobId, LeaseId, Mint};
 
+use crate::backend::BalanceStore;
 use crate::balance::{Balance, GrantSource, Hold, HoldState, LeaseState};
+use crate::branch::Branch;
 use crate::change::Account;
 use crate::invariants::violations;
-use crate::policy::{CLOCK_SKEW_MS, GRANTED_MAX, RECONCILE_WINDOW_MS, REQUEST_LATE_MS};
+use crate::memory::MemoryLedger;
+use crate::policy::{
+    CLOCK_SKEW_MS, EscrowPolicy, GRANTED_MAX, RECONCILE_WINDOW_MS, REQUEST_LATE_MS,
+};
 use crate::store::{
     GrantRequest, HoldRequest, LeaseRequest, Leased, Ledger, LedgerError, Lender, Reaped,
     Settlement, Stamp, StoreFault,
@@ -56,6 +63,54 @@ pub async fn run<L: Ledger>(ledger: Arc<L>, seed: u64) {
         many_holders_never_take_more_than_there_is
     }
     assert_eq!(ran, CASES);
+}
+
+/// Lends out of `stock` as a branch does, through several escrows until each is closed, and panics
+/// at the first promise that is not kept.
+pub async fn run_branch<S: BalanceStore>(stock: Arc<S>, seed: u64) {
+    let clock = ManualClock::at(Timestamp::from_millisecond(START_MS).unwrap());
+    let mut bytes = [1; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let mint = Arc::new(Mint::seeded(bytes));
+    let home = Arc::new(MemoryLedger::new());
+    let bench = Bench {
+        ledger: Arc::clone(&home),
+        mint: Mint::seeded(bytes.map(|byte| !byte)),
+        extra_ms: AtomicU64::new(0),
+    };
+    let client = bench.client(&[(1_000, 30)]).await;
+    let policy = EscrowPolicy { initial: 20, ..EscrowPolicy::shared() };
+    let time = Arc::clone(&clock) as SharedClock;
+    let branch = Branch::new(home, Arc::clone(&stock), time, Arc::clone(&mint), policy);
+    let mut used = 0;
+    for round in 0..40 {
+        let id = mint.mint(START_MS);
+        let stamp = bench.stamp(clock.now_ms());
+        let request = LeaseRequest {
+            id,
+            need: 7,
+            want: 9,
+            share: 1,
+            ttl_ms: 10_000,
+            window_ms: RECONCILE_WINDOW_MS,
+            settle: Vec::new(),
+        };
+        let leased = branch.lease(client, request, stamp).await.unwrap();
+        assert!(leased.credits >= 7 && leased.escrow.is_some(), "{leased:?}");
+        let settlement = Settlement { lease: id, used: 5, close: true };
+        branch.settle(client, vec![settlement], stamp).await.unwrap();
+        used += 5;
+        let balance = stock.load(client).await.unwrap().unwrap();
+        assert_eq!(violations(&balance, None), [], "round {round}");
+        clock.advance(Duration::from_secs(4));
+    }
+    branch.give_back(client).await.unwrap();
+    let balance = stock.load(client).await.unwrap().unwrap();
+    assert_eq!(violations(&balance, None), []);
+    assert!(balance.grants.is_empty(), "{balance:?}");
+    let home = bench.balance(client).await;
+    assert_eq!((home.accounts.spent, home.accounts.leased), (used, 0), "{home:?}");
+    assert_eq!(home.accounts.available, 1_000 - used);
 }
 
 struct Bench<L> {

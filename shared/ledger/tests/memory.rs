@@ -3,11 +3,16 @@
 use std::sync::Arc;
 
 use ledger::MemoryLedger;
-use ledger::conformance::{Failing, run};
+use ledger::conformance::{Failing, run, run_branch};
 
 #[tokio::test]
 async fn the_reference_conforms() {
     run(Arc::new(MemoryLedger::new()), 1).await;
+}
+
+#[tokio::test]
+async fn the_reference_keeps_the_stock_of_a_branch() {
+    run_branch(Arc::new(MemoryLedger::new()), 1).await;
 }
 
 #[tokio::test]

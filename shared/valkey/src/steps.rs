@@ -90,6 +90,10 @@ impl Steps {
                 GrantChange::Move(by) => {
                     it.shift(left_field(*id), *by);
                 }
+                // The sequence number says that it is as the planner saw it.
+                GrantChange::Set(grant) => {
+                    it.set_grant(*id, grant)?;
+                }
                 GrantChange::Remove => {
                     it.require("present", grant_field(*id), "")
                         .delete(grant_field(*id))
@@ -127,6 +131,9 @@ impl Steps {
             DueChange::Set(None) => {
                 it.due("due_never", client, 0);
             }
+        }
+        if let Some(supply) = &change.supply {
+            it.set("supply", json(supply)?);
         }
         it.set("entry", json(&change.entry)?);
         Ok(it)
@@ -227,6 +234,9 @@ pub(crate) fn balance(client: ClientId, fields: &Fields) -> Result<Balance, Stor
             }
             _ => {}
         }
+    }
+    if let Some(supply) = fields.get("supply") {
+        balance.supply = from_json(supply)?;
     }
     balance.due_at_ms = fields.get("due_at").map(|at| parsed("due_at", at)).transpose()?;
     Ok(balance)
