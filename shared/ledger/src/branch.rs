@@ -16,9 +16,16 @@
 //! gone; it enters the stock only while that announcement stands, and therefore once. If the stock
 //! is lost, the escrows in it lapse at home like the lease of any holder that fell silent, and are
 //! settled with what usage events tell: these name the escrow that a lease was lent out of.
+//!
+//! # When the stock fails
+//!
+//! Holders then lease from home as if there were no branch, which costs more writes and keeps every
+//! call answered. What they report of leases out of the stock is lost with it, and told by usage
+//! events: a branch is for holders with a [`UsageSink`](crate::UsageSink).
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clock::SharedClock;
@@ -41,6 +48,26 @@ const WAITS_MAX: u32 = 120;
 /// How long between two looks.
 const WAIT: Duration = Duration::from_millis(20);
 
+/// For how long nothing is asked of a stock that failed, in milliseconds.
+const STOCK_RESTS_MS: u64 = 1_000;
+
+/// Who failed.
+#[derive(Debug)]
+enum Fault {
+    /// The stock: home may help.
+    Stock(LedgerError),
+    /// Home, or it refused.
+    Home(LedgerError),
+}
+
+impl Fault {
+    fn into_error(self) -> LedgerError {
+        match self {
+            Self::Stock(error) | Self::Home(error) => error,
+        }
+    }
+}
+
 /// What became of a wish for more.
 enum Supplied {
     /// Look into the stock again.
@@ -59,6 +86,8 @@ struct Inner<H, S> {
     policy: EscrowPolicy,
     /// Of one process's callers one at a time asks.
     asking: DashMap<ClientId, Arc<tokio::sync::Mutex<()>>>,
+    /// Until when the stock is left alone, in monotonic milliseconds.
+    stock_rests_until_ms: AtomicU64,
 }
 
 /// Lends on what it has leased itself. See the [module's text](self).
@@ -88,8 +117,9 @@ impl<H: Lender, S: BalanceStore> Branch<H, S> {
         mint: Arc<Mint>,
         policy: EscrowPolicy,
     ) -> Self {
-        let asking = DashMap::new();
-        Self { inner: Arc::new(Inner { home, stock, clock, mint, policy, asking }) }
+        let (asking, stock_rests_until_ms) = (DashMap::new(), AtomicU64::new(0));
+        let inner = Inner { home, stock, clock, mint, policy, asking, stock_rests_until_ms };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Where the escrows are kept.
@@ -120,7 +150,7 @@ impl<H: Lender, S: BalanceStore> Branch<H, S> {
     ) -> Result<Reaped, LedgerError> {
         let inner = &self.inner;
         let reaped = reap(&*inner.stock, evidence, client, inner.stamp()).await?;
-        inner.give_back(client, false).await?;
+        inner.give_back(client, false).await.map_err(Fault::into_error)?;
         Ok(reaped)
     }
 
@@ -130,7 +160,7 @@ impl<H: Lender, S: BalanceStore> Branch<H, S> {
     /// # Errors
     /// [`LedgerError::Store`] if the stock or home gives no answer.
     pub async fn give_back(&self, client: ClientId) -> Result<(), LedgerError> {
-        self.inner.give_back(client, true).await
+        self.inner.give_back(client, true).await.map_err(Fault::into_error)
     }
 }
 
@@ -141,12 +171,7 @@ impl<H: Lender, S: BalanceStore> Inner<H, S> {
     }
 
     /// Asks home for more, unless somebody does already.
-    async fn supply(
-        &self,
-        client: ClientId,
-        need: u64,
-        ahead: bool,
-    ) -> Result<Supplied, LedgerError> {
+    async fn supply(&self, client: ClientId, need: u64, ahead: bool) -> Result<Supplied, Fault> {
         let one = Arc::clone(&self.asking.entry(client).or_default());
         let supplied = {
             let _one = one.lock().await;
@@ -162,11 +187,11 @@ impl<H: Lender, S: BalanceStore> Inner<H, S> {
         client: ClientId,
         need: u64,
         ahead: bool,
-    ) -> Result<Supplied, LedgerError> {
+    ) -> Result<Supplied, Fault> {
         for _ in 0..PLANS_MAX {
             let stamp = self.stamp();
-            let Some(balance) = self.stock.load(client).await? else {
-                self.stock.create(Balance::empty(client)).await?;
+            let Some(balance) = self.stock.load(client).await.map_err(stock)? else {
+                self.stock.create(Balance::empty(client)).await.map_err(stock)?;
                 continue;
             };
             let fresh = (self.mint.mint(stamp.at_ms), self.mint.mint(stamp.at_ms));
@@ -175,13 +200,14 @@ impl<H: Lender, S: BalanceStore> Inner<H, S> {
                 Ask::Wait => return Ok(Supplied::Wait),
                 Ask::Dry(available) => return Ok(Supplied::Dry(available)),
                 Ask::Home(question) => {
-                    if self.stock.commit(&balance, &question.change, None).await? == Commit::Done {
+                    let commit = self.stock.commit(&balance, &question.change, None).await;
+                    if commit.map_err(stock)? == Commit::Done {
                         return self.ask_home(client, need, *question).await;
                     }
                 }
             }
         }
-        Err(LedgerError::Contended)
+        Err(Fault::Home(LedgerError::Contended))
     }
 
     async fn ask_home(
@@ -189,7 +215,7 @@ impl<H: Lender, S: BalanceStore> Inner<H, S> {
         client: ClientId,
         need: u64,
         question: Question,
-    ) -> Result<Supplied, LedgerError> {
+    ) -> Result<Supplied, Fault> {
         let Question { asking, want, reports, .. } = question;
         let request = LeaseRequest {
             id: asking.lease,
@@ -207,45 +233,41 @@ impl<H: Lender, S: BalanceStore> Inner<H, S> {
             Err(LedgerError::Store(_)) => {
                 let noted =
                     self.note(client, |stock, stamp| stock.plan_unanswered(&asking, stamp)).await;
-                if let Err(error) = noted {
-                    tracing::warn!(%client, %error, "nobody else knows that home did not answer");
+                if let Err(fault) = noted {
+                    tracing::warn!(%client, ?fault, "nobody else knows that home did not answer");
                 }
-                return answer.map(|_| Supplied::Look);
+                return answer.map(|_| Supplied::Look).map_err(Fault::Home);
             }
             // Refused, for good: nothing came.
-            Err(_) => Leased {
-                credits: 0,
-                available: 0,
-                next_expiry_ms: None,
-                until_ms: asking.at_ms,
-                escrow: None,
-            },
+            Err(_) => nothing(0, stamp),
         };
         self.note(client, |stock, stamp| {
             stock.plan_filled(&asking, &leased, &reports, stamp, &self.policy)
         })
         .await?;
-        answer?;
+        answer.map_err(Fault::Home)?;
         if leased.credits < need { Ok(Supplied::Dry(leased.available)) } else { Ok(Supplied::Look) }
     }
 
-    async fn give_back(&self, client: ClientId, all: bool) -> Result<(), LedgerError> {
+    async fn give_back(&self, client: ClientId, all: bool) -> Result<(), Fault> {
         for _ in 0..PLANS_MAX {
             let stamp = self.stamp();
-            let Some(balance) = self.stock.load(client).await? else { return Ok(()) };
+            let Some(balance) = self.stock.load(client).await.map_err(stock)? else {
+                return Ok(());
+            };
             let (change, reports) = balance.plan_return(all, stamp, &self.policy);
             if let Some(change) = change
-                && self.stock.commit(&balance, &change, None).await? != Commit::Done
+                && self.stock.commit(&balance, &change, None).await.map_err(stock)? != Commit::Done
             {
                 continue;
             }
             if !reports.is_empty() {
-                self.home.settle(client, reports.clone(), stamp).await?;
+                self.home.settle(client, reports.clone(), stamp).await.map_err(Fault::Home)?;
                 self.note(client, |stock, stamp| stock.plan_closed(&reports, stamp)).await?;
             }
             return Ok(());
         }
-        Err(LedgerError::Contended)
+        Err(Fault::Stock(LedgerError::Contended))
     }
 
     /// Commits to the stock what `plan` makes of it, if anything.
@@ -253,17 +275,73 @@ impl<H: Lender, S: BalanceStore> Inner<H, S> {
         &self,
         client: ClientId,
         plan: impl Fn(&Balance, Stamp) -> Option<Change>,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<(), Fault> {
         for _ in 0..PLANS_MAX {
-            let Some(balance) = self.stock.load(client).await? else { return Ok(()) };
+            let Some(balance) = self.stock.load(client).await.map_err(stock)? else {
+                return Ok(());
+            };
             let Some(change) = plan(&balance, self.stamp()) else { return Ok(()) };
-            match self.stock.commit(&balance, &change, None).await? {
+            match self.stock.commit(&balance, &change, None).await.map_err(stock)? {
                 Commit::Done | Commit::Unknown => return Ok(()),
                 Commit::Moved(_) | Commit::Companion => {}
             }
         }
-        Err(LedgerError::Contended)
+        Err(Fault::Stock(LedgerError::Contended))
     }
+
+    /// Lends out of the stock, and has it filled where it has too little.
+    async fn lend(
+        self: &Arc<Self>,
+        client: ClientId,
+        request: &LeaseRequest,
+        stamp: Stamp,
+    ) -> Result<Leased, Fault> {
+        for _ in 0..WAITS_MAX {
+            let plan = |stock: &Balance| stock.plan_sublease(request, stamp, &self.policy);
+            match change(&*self.stock, client, plan).await {
+                Ok((leased, low)) if leased.credits > 0 => {
+                    if low {
+                        let inner = Arc::clone(self);
+                        tokio::spawn(async move {
+                            if let Err(fault) = inner.supply(client, 1, true).await {
+                                tracing::warn!(%client, ?fault, "no escrow came ahead of time");
+                            }
+                        });
+                    }
+                    return Ok(leased);
+                }
+                Ok(_) | Err(LedgerError::UnknownClient) => {}
+                Err(error @ (LedgerError::Store(_) | LedgerError::Contended)) => {
+                    return Err(Fault::Stock(error));
+                }
+                Err(error) => return Err(Fault::Home(error)),
+            }
+            match self.supply(client, request.need, false).await? {
+                Supplied::Look => {}
+                Supplied::Wait => tokio::time::sleep(WAIT).await,
+                Supplied::Dry(available) => return Ok(nothing(available, stamp)),
+            }
+        }
+        let late = StoreFault::Throttled("the client's home does not answer".to_owned());
+        Err(Fault::Home(late.into()))
+    }
+
+    fn now_ms(&self) -> u64 {
+        millis(self.clock.monotonic()).unsigned_abs()
+    }
+
+    fn stock_rests(&self) -> bool {
+        self.now_ms() < self.stock_rests_until_ms.load(Ordering::Relaxed)
+    }
+}
+
+fn stock(fault: StoreFault) -> Fault {
+    Fault::Stock(fault.into())
+}
+
+/// The answer where too little is available.
+const fn nothing(available: u64, stamp: Stamp) -> Leased {
+    Leased { credits: 0, available, next_expiry_ms: None, until_ms: stamp.at_ms, escrow: None }
 }
 
 impl<H: Lender, S: BalanceStore> Lender for Branch<H, S> {
@@ -277,38 +355,21 @@ impl<H: Lender, S: BalanceStore> Lender for Branch<H, S> {
         if request.ttl_ms > millis(inner.policy.lease_ttl) {
             return Err(LedgerError::InvalidAmount);
         }
-        for _ in 0..WAITS_MAX {
-            let plan = |stock: &Balance| stock.plan_sublease(&request, stamp, &inner.policy);
-            match change(&*inner.stock, client, plan).await {
-                Ok((leased, low)) if leased.credits > 0 => {
-                    if low {
-                        let inner = Arc::clone(inner);
-                        tokio::spawn(async move {
-                            if let Err(error) = inner.supply(client, 1, true).await {
-                                tracing::warn!(%client, %error, "no escrow came ahead of time");
-                            }
-                        });
-                    }
-                    return Ok(leased);
-                }
-                Ok(_) | Err(LedgerError::UnknownClient) => {}
-                Err(error) => return Err(error),
-            }
-            match inner.supply(client, request.need, false).await? {
-                Supplied::Look => {}
-                Supplied::Wait => tokio::time::sleep(WAIT).await,
-                Supplied::Dry(available) => {
-                    return Ok(Leased {
-                        credits: 0,
-                        available,
-                        next_expiry_ms: None,
-                        until_ms: stamp.at_ms,
-                        escrow: None,
-                    });
+        if !inner.stock_rests() {
+            match inner.lend(client, &request, stamp).await {
+                Ok(leased) => return Ok(leased),
+                Err(Fault::Home(error)) => return Err(error),
+                Err(Fault::Stock(error)) => {
+                    tracing::warn!(%client, %error, "the stock failed: leases come from home");
+                    let until_ms = inner.now_ms() + STOCK_RESTS_MS;
+                    inner.stock_rests_until_ms.store(until_ms, Ordering::Relaxed);
                 }
             }
         }
-        Err(StoreFault::Throttled("the client's home does not answer".to_owned()).into())
+        // What is reported of leases out of the stock is in usage events too.
+        let settle =
+            request.settle.iter().filter(|report| report.escrow.is_none()).copied().collect();
+        inner.home.lease(client, LeaseRequest { settle, ..request }, stamp).await
     }
 
     async fn settle(
@@ -317,10 +378,22 @@ impl<H: Lender, S: BalanceStore> Lender for Branch<H, S> {
         settlements: Vec<Settlement>,
         stamp: Stamp,
     ) -> Result<(), LedgerError> {
-        match self.inner.stock.settle(client, settlements, stamp).await {
-            // The stock was lost, and with it the leases. Usage events tell home what was spent.
-            Err(LedgerError::UnknownClient) => Ok(()),
-            answer => answer,
+        let inner = &self.inner;
+        // Of a lease whose answer was lost nobody knows where it came from, if it came.
+        let of_home: Vec<_> =
+            settlements.iter().filter(|report| report.escrow.is_none()).copied().collect();
+        if !of_home.is_empty() {
+            inner.home.settle(client, of_home, stamp).await?;
+        }
+        match inner.stock.settle(client, settlements, stamp).await {
+            // The stock was lost, and with it the leases.
+            Ok(()) | Err(LedgerError::UnknownClient) => Ok(()),
+            // Their leases lapse, and usage events tell what was spent from them.
+            Err(LedgerError::Store(fault)) => {
+                tracing::warn!(%client, %fault, "the stock failed: usage events tell what was spent");
+                Ok(())
+            }
+            Err(error) => Err(error),
         }
     }
 }

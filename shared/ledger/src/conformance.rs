@@ -97,7 +97,7 @@ pub async fn run_branch<S: BalanceStore>(stock: Arc<S>, seed: u64) {
         };
         let leased = branch.lease(client, request, stamp).await.unwrap();
         assert!(leased.credits >= 7 && leased.escrow.is_some(), "{leased:?}");
-        let settlement = Settlement { lease: id, used: 5, close: true };
+        let settlement = Settlement { lease: id, escrow: None, used: 5, close: true };
         branch.settle(client, vec![settlement], stamp).await.unwrap();
         used += 5;
         let balance = stock.load(client).await.unwrap().unwrap();
@@ -253,7 +253,8 @@ impl<L: Ledger> Bench<L> {
         // Nor when all of it is used and over, and the balance has forgotten it.
         let lease = self.lease_id();
         self.lease(client, lease, 100, 1, vec![], START_MS).await.unwrap();
-        self.settle(client, Settlement { lease, used: 100, close: true }, START_MS).await;
+        self.settle(client, Settlement { lease, escrow: None, used: 100, close: true }, START_MS)
+            .await;
         self.reap(client, START_MS + 2 * DAY_MS).await;
         let stamp = self.stamp(START_MS);
         answered!(self.ledger.grant(client, request.clone(), stamp)).unwrap();
@@ -321,7 +322,7 @@ impl<L: Ledger> Bench<L> {
         self.lease(client, lease, 10, 1, vec![], START_MS).await.unwrap();
         // 4, then a late 3, then 4 again, then the end at 7, then the end again.
         for (used, close) in [(4, false), (3, false), (4, false), (7, true), (7, true)] {
-            self.settle(client, Settlement { lease, used, close }, START_MS).await;
+            self.settle(client, Settlement { lease, escrow: None, used, close }, START_MS).await;
         }
         let accounts = self.balance(client).await.accounts;
         assert_eq!((accounts.available, accounts.leased, accounts.spent), (93, 0, 7));
@@ -331,7 +332,7 @@ impl<L: Ledger> Bench<L> {
         let client = self.client(&[(100, 1)]).await;
         let lease = self.lease_id();
         self.lease(client, lease, 10, 1, vec![], START_MS).await.unwrap();
-        let done = Settlement { lease, used: 7, close: true };
+        let done = Settlement { lease, escrow: None, used: 7, close: true };
         self.settle(client, done, START_MS).await;
         // Held up on its way, it is carried out after the lease's end; nobody knows of its answer.
         let copy = self.lease(client, lease, 10, 1, vec![], START_MS).await.unwrap();
@@ -357,7 +358,7 @@ impl<L: Ledger> Bench<L> {
         let lease = self.lease_id();
         self.lease(client, lease, 10, 1, vec![], START_MS).await.unwrap();
         let stamp = self.stamp(START_MS);
-        let settlement = Settlement { lease, used: 11, close: true };
+        let settlement = Settlement { lease, escrow: None, used: 11, close: true };
         let answer = answered!(self.ledger.settle(client, vec![settlement], stamp));
         assert_eq!(answer.unwrap_err(), LedgerError::OverReported { lease, amount: 10, used: 11 });
         assert_eq!(self.balance(client).await.accounts.leased, 10);
@@ -367,7 +368,7 @@ impl<L: Ledger> Bench<L> {
         let client = self.client(&[(10, 1)]).await;
         let first = self.lease_id();
         self.lease(client, first, 10, 1, vec![], START_MS).await.unwrap();
-        let done = Settlement { lease: first, used: 10, close: true };
+        let done = Settlement { lease: first, escrow: None, used: 10, close: true };
         let second = self.lease_id();
         let leased = self.lease(client, second, 5, 1, vec![done], START_MS).await.unwrap();
         assert_eq!(leased.credits, 0);
@@ -378,7 +379,7 @@ impl<L: Ledger> Bench<L> {
         self.grant(client, 4, START_MS + DAY_MS).await.unwrap();
         let third = self.lease_id();
         self.lease(client, third, 4, 1, vec![], START_MS).await.unwrap();
-        let half = Settlement { lease: third, used: 1, close: true };
+        let half = Settlement { lease: third, escrow: None, used: 1, close: true };
         let fourth = self.lease_id();
         let leased = self.lease(client, fourth, 9, 1, vec![half], START_MS).await.unwrap();
         assert_eq!(leased.credits, 3);
@@ -390,7 +391,8 @@ impl<L: Ledger> Bench<L> {
         let client = self.client(&[(100, 30)]).await;
         let lease = self.lease_id();
         self.lease(client, lease, 10, 1, vec![], START_MS).await.unwrap();
-        self.settle(client, Settlement { lease, used: 2, close: false }, START_MS).await;
+        self.settle(client, Settlement { lease, escrow: None, used: 2, close: false }, START_MS)
+            .await;
         let lapse_ms = START_MS + TTL_MS + CLOCK_SKEW_MS;
 
         self.reap(client, lapse_ms - 1).await;
@@ -410,7 +412,8 @@ impl<L: Ledger> Bench<L> {
         let balance = self.balance(client).await;
         assert_eq!((balance.accounts.suspense, balance.accounts.available), (0, 98));
         // Too late: the credits are the client's again, and no report can take them.
-        self.settle(client, Settlement { lease, used: 10, close: true }, return_ms).await;
+        self.settle(client, Settlement { lease, escrow: None, used: 10, close: true }, return_ms)
+            .await;
         assert_eq!(self.balance(client).await.accounts, balance.accounts);
     }
 
@@ -420,7 +423,8 @@ impl<L: Ledger> Bench<L> {
         self.lease(client, lease, 10, 1, vec![], START_MS).await.unwrap();
         let lapse_ms = START_MS + TTL_MS + CLOCK_SKEW_MS;
         self.reap(client, lapse_ms).await;
-        self.settle(client, Settlement { lease, used: 6, close: true }, lapse_ms + 1).await;
+        self.settle(client, Settlement { lease, escrow: None, used: 6, close: true }, lapse_ms + 1)
+            .await;
         let accounts = self.balance(client).await.accounts;
         assert_eq!((accounts.suspense, accounts.spent, accounts.available), (0, 6, 94));
     }
@@ -429,7 +433,8 @@ impl<L: Ledger> Bench<L> {
         let client = self.client(&[(10, 9), (10, 1)]).await;
         let lease = self.lease_id();
         self.lease(client, lease, 12, 1, vec![], START_MS).await.unwrap();
-        self.settle(client, Settlement { lease, used: 4, close: true }, START_MS).await;
+        self.settle(client, Settlement { lease, escrow: None, used: 4, close: true }, START_MS)
+            .await;
         // 4 of the grant that ends first are spent; its other 6 end with it.
         let end_ms = START_MS + DAY_MS;
         let due = answered!(self.ledger.due(end_ms, 10_000)).unwrap();
@@ -444,7 +449,8 @@ impl<L: Ledger> Bench<L> {
         let lease = self.lease_id();
         self.lease(client, lease, 10, 1, vec![], START_MS).await.unwrap();
         let late_ms = START_MS + 9 * DAY_MS;
-        self.settle(client, Settlement { lease, used: 1, close: true }, late_ms).await;
+        self.settle(client, Settlement { lease, escrow: None, used: 1, close: true }, late_ms)
+            .await;
         let leased = self.lease(client, self.lease_id(), 1, 1, vec![], late_ms).await.unwrap();
         assert_eq!(leased.credits, 0);
         let due = answered!(self.ledger.due(late_ms, 10_000)).unwrap();

@@ -146,7 +146,12 @@ impl Balance {
             Some(asking) if now_ms - asking.at_ms < millis(policy.ttl) / 2 => asking,
             // So late that little could be lent from it. Nothing was, since it never came.
             old => {
-                abandoned = old.map(|old| Settlement { lease: old.lease, used: 0, close: true });
+                abandoned = old.map(|old| Settlement {
+                    lease: old.lease,
+                    escrow: None,
+                    used: 0,
+                    close: true,
+                });
                 Asking { lease: fresh.0, entry: fresh.1, at_ms: now_ms, again_ms: 0 }
             }
         };
@@ -325,7 +330,7 @@ impl Balance {
                 let lent: u64 = self.leases.values().filter_map(|lease| lease.taken.get(&id)).sum();
                 let used = grant.credits.saturating_sub(grant.left).saturating_sub(lent);
                 let close = grant.left == 0 && lent == 0;
-                Settlement { lease: LeaseId::from_ulid(id.ulid()), used, close }
+                Settlement { lease: LeaseId::from_ulid(id.ulid()), escrow: None, used, close }
             })
             .collect()
     }

@@ -120,7 +120,8 @@ struct Reports {
 impl Reports {
     fn add(&mut self, lease: Arc<HeldLease>, close: bool) {
         let used = lease.tally.spending().credits();
-        self.settlements.push(Settlement { lease: lease.id, used, close });
+        let escrow = lease.tally.escrow();
+        self.settlements.push(Settlement { lease: lease.id, escrow, used, close });
         self.leases.push(lease);
     }
 }

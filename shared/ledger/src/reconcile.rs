@@ -45,7 +45,7 @@ pub async fn reap<L: Ledger>(
                 tracing::error!(%client, lease = %id, known, amount = lease.amount, "more was spent from a lease than it held");
             }
             let used = known.max(lease.used).min(lease.amount);
-            settlements.push(Settlement { lease: *id, used, close: true });
+            settlements.push(Settlement { lease: *id, escrow: None, used, close: true });
         }
     }
     let unspent: u64 = settlements

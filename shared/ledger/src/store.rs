@@ -52,6 +52,8 @@ pub struct LeaseRequest {
 pub struct Settlement {
     /// Which.
     pub lease: LeaseId,
+    /// The escrow that it was lent out of, as far as the holder knows.
+    pub escrow: Option<LeaseId>,
     /// Credits used from it so far, in total.
     pub used: u64,
     /// Whether this is the last report: what is not used goes back.

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clock::{ManualClock, SharedClock, Timestamp};
-use ids::{ClientId, LeaseId, Mint};
+use ids::{ClientId, JobId, LeaseId, Mint};
 use ledger::invariants::violations;
 use ledger::policy::CLOCK_SKEW_MS;
 use ledger::{
-    Balance, Branch, EscrowPolicy, Evidence, GrantRequest, GrantSource, Holder, LeasePolicy,
-    LeaseRequest, Leased, Ledger, LedgerError, Lender, MemoryLedger, NotTaken, Operation,
-    Settlement, Source, Stamp, StoreFault, Taken, UsageEvent, UsageSink,
+    Balance, BalanceStore, Branch, Change, Commit, Companion, EscrowPolicy, Evidence, GrantRequest,
+    GrantSource, Hold, Holder, LeasePolicy, LeaseRequest, Leased, Ledger, LedgerError, Lender,
+    MemoryLedger, NotTaken, Operation, Settlement, Source, Stamp, StoreFault, Taken, UsageEvent,
+    UsageSink,
 };
 
 const NORMAL: Operation = Operation::NormalMeme;
@@ -103,12 +104,60 @@ impl Evidence for Totals {
     }
 }
 
-type RegionBranch = Branch<Home, MemoryLedger>;
+/// A stock that can fail.
+#[derive(Debug, Default)]
+struct Stock {
+    kept: MemoryLedger,
+    is_down: AtomicBool,
+}
+
+impl Stock {
+    fn reach(&self) -> Result<(), StoreFault> {
+        if self.is_down.load(Ordering::Relaxed) {
+            return Err(StoreFault::TimedOut("the stock is down".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+impl BalanceStore for Stock {
+    async fn create(&self, balance: Balance) -> Result<(), StoreFault> {
+        self.reach()?;
+        self.kept.create(balance).await
+    }
+
+    async fn load(&self, client: ClientId) -> Result<Option<Balance>, StoreFault> {
+        self.reach()?;
+        self.kept.load(client).await
+    }
+
+    async fn load_hold(&self, client: ClientId, job: JobId) -> Result<Option<Hold>, StoreFault> {
+        self.reach()?;
+        self.kept.load_hold(client, job).await
+    }
+
+    async fn commit(
+        &self,
+        balance: &Balance,
+        change: &Change,
+        companion: Option<Companion>,
+    ) -> Result<Commit, StoreFault> {
+        self.reach()?;
+        self.kept.commit(balance, change, companion).await
+    }
+
+    async fn overdue(&self, now_ms: i64, limit: usize) -> Result<Vec<ClientId>, StoreFault> {
+        self.reach()?;
+        self.kept.overdue(now_ms, limit).await
+    }
+}
+
+type RegionBranch = Branch<Home, Stock>;
 
 /// One client, its home, and one Region with a stock that its processes share.
 struct Region {
     home: Arc<Home>,
-    stock: Arc<MemoryLedger>,
+    stock: Arc<Stock>,
     evidence: Arc<Totals>,
     hand: Arc<ManualClock>,
     clock: SharedClock,
@@ -190,7 +239,7 @@ impl Region {
             for holder in holders {
                 holder.sweep().await;
             }
-            for client in branch.due(10).await.unwrap() {
+            for client in branch.due(10).await.unwrap_or_default() {
                 // What cannot be told now is told later.
                 let _ = branch.tend(client, &*self.evidence).await;
             }
@@ -205,7 +254,7 @@ impl Region {
     }
 
     fn check(&self) {
-        for ledger in [&self.home.ledger, &*self.stock] {
+        for ledger in [&self.home.ledger, &self.stock.kept] {
             if let Some((balance, holds)) = ledger.audit(self.client) {
                 assert_eq!(violations(&balance, Some(&holds)), [], "{balance:?}");
             }
@@ -217,7 +266,7 @@ impl Region {
     }
 
     fn in_stock(&self) -> Balance {
-        self.stock.audit(self.client).unwrap().0
+        self.stock.kept.audit(self.client).unwrap().0
     }
 }
 
@@ -320,6 +369,27 @@ async fn usage_settles_the_escrow_of_a_stock_that_was_lost() {
 }
 
 #[tokio::test]
+async fn calls_are_answered_while_the_stock_is_down_and_nothing_is_charged_twice() {
+    let it = Region::new(EscrowPolicy::shared(), &[100_000]).await;
+    let holder = it.holder();
+    let mut served = 0;
+    for second in 0..240 {
+        // Down twice: for a moment, and for longer than any escrow lives.
+        let is_down = (30..32).contains(&second) || (60..180).contains(&second);
+        it.stock.is_down.store(is_down, Ordering::Relaxed);
+        for _ in 0..5 {
+            holder.spend(it.client, NORMAL, 1).await.unwrap();
+            served += 1;
+        }
+        it.pass(1, &[&holder]).await;
+    }
+    holder.drain().await;
+    it.pass(120, &[&holder]).await;
+    let home = it.at_home();
+    assert_eq!((home.accounts.spent, home.accounts.available), (served, 100_000 - served));
+}
+
+#[tokio::test]
 async fn a_region_in_use_never_lets_an_escrow_lapse() {
     let it = Region::new(EscrowPolicy::shared(), &[1_000_000]).await;
     let holder = it.holder();
@@ -379,7 +449,7 @@ async fn leftovers_that_help_nobody_go_home_to_become_enough() {
     let branch = it.branch();
     assert_eq!(it.lease(&branch, 2).await.unwrap().credits, 2);
     let lease = *it.in_stock().leases.keys().next().unwrap();
-    let used = Settlement { lease, used: 2, close: true };
+    let used = Settlement { lease, escrow: None, used: 2, close: true };
     branch.settle(it.client, vec![used], it.stamp()).await.unwrap();
     // One credit is left of the escrow, and four are at home.
     assert_eq!(it.lease(&branch, 5).await.unwrap().credits, 5);

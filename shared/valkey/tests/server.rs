@@ -242,7 +242,7 @@ async fn the_largest_amounts_are_exact() {
     let stamp = bench.stamp(START_MS);
     let leased = ledger.lease(client, lease(id, GRANTED_MAX - 1, vec![]), stamp).await.unwrap();
     assert_eq!((leased.credits, leased.available), (GRANTED_MAX - 1, 1));
-    let done = Settlement { lease: id, used: GRANTED_MAX - 2, close: true };
+    let done = Settlement { lease: id, escrow: None, used: GRANTED_MAX - 2, close: true };
     ledger.settle(client, vec![done], bench.stamp(START_MS)).await.unwrap();
     let hold = HoldRequest { id: bench.id(), credits: 3 };
     let refused = ledger.hold(client, hold, bench.stamp(START_MS)).await;
@@ -270,7 +270,7 @@ async fn writers_meet_on_one_balance_while_its_scripts_are_flushed() {
                         let request = HoldRequest { id: job, credits: 2 };
                         ledger.hold(client, request, stamp).await.unwrap();
                         held.push(job);
-                        let report = Settlement { lease: id, used: 1, close: true };
+                        let report = Settlement { lease: id, escrow: None, used: 1, close: true };
                         ledger.settle(client, vec![report], stamp).await.unwrap();
                         if bench.below(2) == 0 {
                             ledger.resolve(client, job, 1, stamp).await.unwrap();
