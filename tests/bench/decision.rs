@@ -48,14 +48,18 @@ async fn measure(stack: &Stack) {
     // Counted in a mapped file, and published, as in production.
     let slots = MappedSlots::open(&stack.folder().join("tallies")).expect("slots can be mapped");
     let holder = Holder::new(
-        Arc::clone(&platform.core.ledger),
+        Arc::clone(&platform.core.lending),
         Arc::clone(&platform.core.clock),
         Arc::clone(&platform.core.mint),
         policy,
     );
     let holder = holder.with_slots(Arc::new(slots));
     let holder = Arc::new(holder.with_sink(Arc::new(platform.core.aws.usage_queue())));
-    let meter = Arc::new(Meter::new(Arc::clone(&holder), Arc::clone(&platform.core.clock)));
+    let meter = Arc::new(Meter::new(
+        Arc::clone(&holder),
+        Arc::clone(&platform.core.ledger),
+        Arc::clone(&platform.core.clock),
+    ));
 
     let mut requests = Vec::new();
     let mut token = String::new();

@@ -23,7 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ledger", &["clock", "ids"]),
     ("auth", &["clock", "entitlements", "ids"]),
     ("edge", &["clock", "ids"]),
-    ("maas-aws", &["auth", "clock", "entitlements", "generations", "ids", "ledger"]),
+    ("maas-aws", &["auth", "clock", "entitlements", "generations", "ids", "ledger", "maas-valkey"]),
     ("maas-valkey", &["ids", "ledger"]),
     ("tallies", &["ledger"]),
     ("gate", &["auth", "clock", "edge", "entitlements", "ids", "ledger", "maas-aws", "tallies"]),

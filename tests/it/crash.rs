@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
+use maas_valkey::testing::Server;
 use serde_json::{Value, json};
-use support::{Api, Process, eventually};
+use support::{Api, Process, eventually, within};
 
 use crate::credits::storm;
 
@@ -16,6 +18,55 @@ async fn log_in(process: &Process, client: &Value) -> Api {
     Api::anonymous(process.base_url())
         .log_in(&credential("client_id"), &credential("client_secret"))
         .await
+}
+
+/// Many callers that go on until they are told to stop, or nobody answers.
+struct Storm {
+    served: Arc<AtomicUsize>,
+    over: Arc<AtomicBool>,
+    callers: tokio::task::JoinSet<()>,
+}
+
+impl Storm {
+    fn start(api: &Api) -> Self {
+        let mut it = Self {
+            served: Arc::default(),
+            over: Arc::default(),
+            callers: tokio::task::JoinSet::new(),
+        };
+        for _ in 0..CALLERS {
+            let (api, served, over) = (api.clone(), Arc::clone(&it.served), Arc::clone(&it.over));
+            it.callers.spawn(async move {
+                while !over.load(Ordering::Relaxed) {
+                    let request = api.request(http::Method::GET, "/v1/memes");
+                    match Api::try_send(request).await {
+                        Ok(reply) if reply.status == 200 => {
+                            served.fetch_add(1, Ordering::Relaxed);
+                        }
+                        Ok(_) => {}
+                        Err(_) => return,
+                    }
+                }
+            });
+        }
+        it
+    }
+
+    /// Waits until `calls` are served.
+    async fn serves(&self, calls: usize) {
+        eventually("some calls were served", async || {
+            (self.served.load(Ordering::Relaxed) >= calls).then_some(())
+        })
+        .await;
+    }
+
+    /// How many calls were served in all. The last call of each caller may have been served
+    /// without its answer getting through.
+    async fn end(self) -> usize {
+        self.over.store(true, Ordering::Relaxed);
+        self.callers.join_all().await;
+        self.served.load(Ordering::Relaxed)
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,32 +86,10 @@ async fn a_kill_in_the_middle_sells_nothing_twice() {
     assert_eq!(client["credits"], 1_000);
     let api = log_in(&process, &client).await;
 
-    let served = Arc::new(AtomicUsize::new(0));
-    let over = Arc::new(AtomicBool::new(false));
-    let mut callers = tokio::task::JoinSet::new();
-    for _ in 0..CALLERS {
-        let (api, served, over) = (api.clone(), Arc::clone(&served), Arc::clone(&over));
-        callers.spawn(async move {
-            while !over.load(Ordering::Relaxed) {
-                let request = api.request(http::Method::GET, "/v1/memes");
-                match Api::try_send(request).await {
-                    Ok(reply) if reply.status == 200 => {
-                        served.fetch_add(1, Ordering::Relaxed);
-                    }
-                    Ok(_) => {}
-                    Err(_) => return,
-                }
-            }
-        });
-    }
-    eventually("some calls were served", async || {
-        (served.load(Ordering::Relaxed) >= 200).then_some(())
-    })
-    .await;
+    let storm_before = Storm::start(&api);
+    storm_before.serves(200).await;
     process.kill();
-    over.store(true, Ordering::Relaxed);
-    callers.join_all().await;
-    let before = served.load(Ordering::Relaxed);
+    let before = storm_before.end().await;
     assert!((200..=1_000).contains(&before), "{before} of 1,000 were served before the kill");
 
     let process = Process::start(folder.path());
@@ -73,7 +102,6 @@ async fn a_kill_in_the_middle_sells_nothing_twice() {
     })
     .await;
     let served = before as u64;
-    // The last call of each caller may have been served without its answer getting through.
     assert!((served..=served + CALLERS).contains(&spent), "{spent} spent, {served} served");
 
     let (after, refused) = storm(&api, 1_200, 50).await;
@@ -81,6 +109,42 @@ async fn a_kill_in_the_middle_sells_nothing_twice() {
     assert!(refused >= 200);
     let balance = api.balance().await;
     assert_eq!(balance["available"], 0, "{balance}");
+    process.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_of_valkey_and_then_of_the_service_sells_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut valkey = Server::start();
+    let url = valkey.url();
+    let sharing = ["--valkey", url.as_str()];
+    let process = Process::start_with(folder.path(), &sharing);
+    let create = ["client", "create", "--name", "storm", "--plan", "scale", "--credits", "100000"];
+    let client = process.memes(&create);
+    let api = log_in(&process, &client).await;
+
+    let storm = Storm::start(&api);
+    storm.serves(500).await;
+    valkey.kill();
+    // Calls go on without it.
+    let then = storm.served.load(Ordering::Relaxed);
+    storm.serves(then + 500).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    process.kill();
+    let served = storm.end().await as u64;
+
+    valkey.restart();
+    let process = Process::start_with(folder.path(), &sharing);
+    let api = log_in(&process, &client).await;
+    // What Valkey had was lost; the ledger takes it back, less what usage says was spent.
+    let spent = within(Duration::from_secs(120), async || {
+        let balance = api.balance().await;
+        (balance["leased"] == 0 && balance["suspense"] == 0)
+            .then(|| balance["spent"].as_u64().unwrap())
+    })
+    .await
+    .expect("all leased credits are back within two minutes");
+    assert!((served..=served + CALLERS).contains(&spent), "{spent} spent, {served} served");
     process.stop();
 }
 

@@ -7,4 +7,4 @@ mod stack;
 
 pub use api::{Api, Reply};
 pub use process::Process;
-pub use stack::{Bench, Stack, StackOptions, eventually};
+pub use stack::{Bench, Stack, StackOptions, eventually, within};

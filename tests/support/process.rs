@@ -22,12 +22,22 @@ impl Process {
     /// If it does not start.
     #[must_use]
     pub fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[])
+    }
+
+    /// [`start`](Self::start), with more arguments.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start_with(folder: &Path, more: &[&str]) -> Self {
         let demo = folder.join("demo.json");
         let before = std::fs::read(&demo).ok();
         let child = Command::new(program("local"))
             .arg("--data")
             .arg(folder)
             .args(["--port", "0", "--no-pool"])
+            .args(more)
             .stdout(Stdio::null())
             .spawn()
             .expect("the service can be started");

@@ -44,6 +44,7 @@ impl Bench {
             generations_queue_url: String::new(),
             usage_queue_url: String::new(),
             tallies: None,
+            valkey_url: None,
             endpoints: Some(Endpoints {
                 dynamodb: endpoints.dynamodb.to_string(),
                 sqs: endpoints.sqs.to_string(),
@@ -97,6 +98,7 @@ impl Stack {
             memory: true,
             port: 0,
             fill_pool: options.pool,
+            valkey_url: None,
         };
         let service = Service::start(config).await.expect("the service starts");
         let stack = Self { service, folder, clients: Arc::default() };
@@ -223,12 +225,24 @@ impl Stack {
 /// # Panics
 /// After a minute, which is longer than anything here takes.
 #[expect(clippy::panic, reason = "a harness fails its test by panicking")]
-pub async fn eventually<T>(what: &str, mut question: impl AsyncFnMut() -> Option<T>) -> T {
-    for _ in 0..1_200 {
-        if let Some(answer) = question().await {
-            return answer;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+pub async fn eventually<T>(what: &str, question: impl AsyncFnMut() -> Option<T>) -> T {
+    match within(Duration::from_secs(60), question).await {
+        Some(answer) => answer,
+        None => panic!("never happened: {what}"),
     }
-    panic!("never happened: {what}");
+}
+
+/// Asks `question` until it answers or `patience` is over.
+pub async fn within<T>(
+    patience: Duration,
+    mut question: impl AsyncFnMut() -> Option<T>,
+) -> Option<T> {
+    let pause = Duration::from_millis(50);
+    for _ in 0..patience.as_millis() / pause.as_millis() {
+        if let Some(answer) = question().await {
+            return Some(answer);
+        }
+        tokio::time::sleep(pause).await;
+    }
+    None
 }

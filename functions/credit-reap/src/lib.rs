@@ -48,6 +48,7 @@ pub async fn handle(context: &Context) -> Result<Reaped, LedgerError> {
             Err(error) => tracing::warn!(client.id = %client, %error, "a balance was not reaped"),
         }
     }
+    tend(context).await;
     if total != Reaped::default() {
         tracing::info!(
             lapsed = total.lapsed,
@@ -57,4 +58,22 @@ pub async fn handle(context: &Context) -> Result<Reaped, LedgerError> {
         );
     }
     Ok(total)
+}
+
+/// Looks after what the Region's processes share, if they do. What cannot be done now is still due
+/// the next time.
+async fn tend(context: &Context) {
+    let Some(branch) = context.core.lending.branch() else { return };
+    let clients = match branch.due(AT_ONCE).await {
+        Ok(clients) => clients,
+        Err(error) => {
+            tracing::warn!(%error, "it is not known which escrows to look after");
+            return;
+        }
+    };
+    for client in clients {
+        if let Err(error) = branch.tend(client, &context.usage).await {
+            tracing::warn!(client.id = %client, %error, "escrows were not looked after");
+        }
+    }
 }

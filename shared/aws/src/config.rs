@@ -54,9 +54,14 @@ pub struct Config {
     pub usage_queue_url: String,
     /// The folder in which tallies of leases outlive their process; none keeps them in memory.
     pub tallies: Option<PathBuf>,
+    /// Valkey's URL, if the processes of the Region share leases there.
+    pub valkey_url: Option<String>,
     /// Endpoints other than AWS's own.
     pub endpoints: Option<Endpoints>,
 }
+
+/// The variable of [`Config::valkey_url`].
+pub(crate) const VALKEY_URL: &str = "MEMES_VALKEY_URL";
 
 /// The environment variables that [`Config`] is read from; `template.yaml` sets them.
 pub const VARIABLES: &[&str] = &[
@@ -66,6 +71,7 @@ pub const VARIABLES: &[&str] = &[
     "MEMES_GENERATIONS_QUEUE_URL",
     "MEMES_USAGE_QUEUE_URL",
     "MEMES_TALLIES",
+    "MEMES_VALKEY_URL",
 ];
 
 impl Config {
@@ -106,6 +112,7 @@ impl Config {
             generations_queue_url: get("MEMES_GENERATIONS_QUEUE_URL").unwrap_or_default(),
             usage_queue_url: get("MEMES_USAGE_QUEUE_URL").unwrap_or_default(),
             tallies: get("MEMES_TALLIES").ok().map(PathBuf::from),
+            valkey_url: get(VALKEY_URL).ok(),
             endpoints: None,
         })
     }

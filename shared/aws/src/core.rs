@@ -11,6 +11,7 @@ use rand::rngs::{SysError, SysRng};
 use crate::config::{Config, ConfigError};
 use crate::connect::Aws;
 use crate::ledger::DynamoLedger;
+use crate::lending::Lending;
 
 /// Why a process cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,8 @@ pub struct Core {
     pub mint: Arc<Mint>,
     /// The ledger.
     pub ledger: Arc<DynamoLedger>,
+    /// What a holder leases from.
+    pub lending: Arc<Lending>,
 }
 
 impl Core {
@@ -43,16 +46,19 @@ impl Core {
     /// [`CoreError`] says what is missing.
     pub async fn from_environment() -> Result<Self, CoreError> {
         let aws = Aws::connect(Config::from_environment()?).await;
-        Ok(Self::new(aws, SystemClock::shared())?)
+        Self::new(aws, SystemClock::shared())
     }
 
     /// On `aws` with `clock`.
     ///
     /// # Errors
-    /// [`SysError`] if the operating system has no randomness to give.
-    pub fn new(aws: Aws, clock: SharedClock) -> Result<Self, SysError> {
-        let ledger = Arc::new(aws.ledger());
-        Ok(Self { mint: Arc::new(mint()?), ledger, aws, clock })
+    /// [`CoreError`] if the operating system has no randomness to give, or Valkey's address is
+    /// none.
+    pub fn new(aws: Aws, clock: SharedClock) -> Result<Self, CoreError> {
+        let (ledger, mint) = (Arc::new(aws.ledger()), Arc::new(mint()?));
+        let lending =
+            Lending::new(aws.config(), Arc::clone(&ledger), Arc::clone(&clock), Arc::clone(&mint))?;
+        Ok(Self { aws, clock, mint, ledger, lending: Arc::new(lending) })
     }
 
     /// Names requests.

@@ -12,7 +12,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use ids::ClientId;
 use ledger::{Holder, Ledger, LedgerError, Operation, Reservation, Spent, StoreFault};
-use maas_aws::DynamoLedger;
+use maas_aws::{DynamoLedger, Lending};
 use quick_cache::sync::Cache;
 
 use crate::admission::Caller;
@@ -30,7 +30,8 @@ struct Recent {
 
 /// Counts calls and credits.
 pub struct Meter {
-    holder: Arc<Holder<DynamoLedger>>,
+    holder: Arc<Holder<Lending>>,
+    ledger: Arc<DynamoLedger>,
     recent: Cache<ClientId, Arc<Recent>>,
     clock: SharedClock,
 }
@@ -59,15 +60,19 @@ impl Reserved {
 }
 
 impl Meter {
-    /// A meter that spends from `holder`'s leases.
+    /// A meter that spends from `holder`'s leases, of credits that `ledger` keeps.
     #[must_use]
-    pub fn new(holder: Arc<Holder<DynamoLedger>>, clock: SharedClock) -> Self {
-        Self { holder, recent: Cache::new(REMEMBERED), clock }
+    pub fn new(
+        holder: Arc<Holder<Lending>>,
+        ledger: Arc<DynamoLedger>,
+        clock: SharedClock,
+    ) -> Self {
+        Self { holder, ledger, recent: Cache::new(REMEMBERED), clock }
     }
 
     /// The holder, for whoever looks after its leases.
     #[must_use]
-    pub fn holder(&self) -> &Arc<Holder<DynamoLedger>> {
+    pub fn holder(&self) -> &Arc<Holder<Lending>> {
         &self.holder
     }
 
@@ -125,7 +130,7 @@ impl Meter {
         caller: &Caller,
         counted: Counted,
     ) -> Result<RateLimits, Problem> {
-        let balance = self.holder.ledger().balance(caller.client()).await.map_err(store)?;
+        let balance = self.ledger.balance(caller.client()).await.map_err(store)?;
         let spent = Spent {
             remaining: balance.accounts.available + balance.accounts.leased,
             next_expiry_ms: balance.next_expiry_ms(),

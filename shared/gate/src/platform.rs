@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::TokenParties;
-use ledger::{HeapSlots, Holder, LeasePolicy, Slots};
+use ledger::{HeapSlots, Holder, Slots};
 use maas_aws::{Config, Core, CoreError};
 use tallies::MappedSlots;
 use tokio::time::MissedTickBehavior;
@@ -69,10 +69,10 @@ impl Platform {
     /// [`GateError`] if there are no keys to verify tokens with.
     pub async fn new(core: Core) -> Result<Self, GateError> {
         let holder = Holder::new(
-            Arc::clone(&core.ledger),
+            Arc::clone(&core.lending),
             Arc::clone(&core.clock),
             Arc::clone(&core.mint),
-            LeasePolicy::default(),
+            core.lending.lease_policy(),
         )
         .with_slots(slots(core.aws.config()))
         .with_sink(Arc::new(core.aws.usage_queue()));
@@ -83,7 +83,8 @@ impl Platform {
             Arc::clone(&core.clock),
         )
         .await?;
-        let meter = Meter::new(Arc::new(holder), Arc::clone(&core.clock));
+        let (ledger, clock) = (Arc::clone(&core.ledger), Arc::clone(&core.clock));
+        let meter = Meter::new(Arc::new(holder), ledger, clock);
         Ok(Self { core, gate: Arc::new(gate), meter: Arc::new(meter) })
     }
 }

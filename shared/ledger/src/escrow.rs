@@ -226,7 +226,7 @@ impl Balance {
     }
 
     /// Plans what of the escrows goes back now: what is ended, or idle, or all of it if `all`.
-    /// Also says what home is to be told; nothing if no escrow can be closed.
+    /// Also says what home is to be told; nothing while all escrows are in use.
     pub(crate) fn plan_return(
         &self,
         all: bool,
@@ -238,8 +238,9 @@ impl Balance {
             all || self.idle_since_ms().is_some_and(|since| now_ms - since >= millis(policy.idle));
         let mut change = self.change(EntryKind::Settle, stamp);
         self.withdraw(&mut change, |grant| idle || grant.expires_at_ms <= now_ms);
+        let ended = self.escrows().any(|(_, grant)| grant.expires_at_ms <= now_ms);
         let mut reports = self.reports(&change);
-        if !reports.iter().any(|report| report.close) {
+        if !ended && !reports.iter().any(|report| report.close) {
             reports.clear();
         }
         ((!change.grants.is_empty()).then_some(change), reports)

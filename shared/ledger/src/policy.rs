@@ -72,7 +72,7 @@ pub const DRY_FOR_MS: i64 = 500;
 /// How long before its end an escrow is last lent from, beyond the longest lease lent out of it: in
 /// this time the lease's holder reports, and the branch reports that on, while two clocks differ by
 /// all they may; milliseconds.
-pub const ESCROW_MARGIN_MS: i64 = 10_000 + 2 * CLOCK_SKEW_MS;
+pub const ESCROW_MARGIN_MS: i64 = 5_000 + 2 * CLOCK_SKEW_MS;
 
 /// How a [`Branch`](crate::Branch) sizes its escrows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,9 +105,9 @@ impl EscrowPolicy {
     #[must_use]
     pub const fn shared() -> Self {
         Self {
-            ttl: Duration::from_secs(80),
+            ttl: Duration::from_secs(66),
             window: Duration::from_secs(30),
-            lease_ttl: Duration::from_secs(12),
+            lease_ttl: Duration::from_secs(10),
             horizon: Duration::from_secs(30),
             initial: 64,
             max: 10_000_000,

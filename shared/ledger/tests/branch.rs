@@ -361,7 +361,7 @@ async fn usage_settles_the_escrow_of_a_stock_that_was_lost() {
     let escrow = it.at_home().accounts.leased;
     it.stock = Arc::default();
     holder.drain().await;
-    it.pass(118, &[&holder]).await;
+    it.pass(100, &[&holder]).await;
     let home = it.at_home();
     assert!(escrow > 5);
     assert_eq!((home.accounts.spent, home.accounts.leased + home.accounts.suspense), (5, 0));
@@ -475,7 +475,7 @@ async fn branches_stand_in_a_row() {
     let (clock, mint) = (Arc::clone(&it.clock), Arc::clone(&it.mint));
     let near = Branch::new(region, Arc::clone(&near_stock), clock, mint, EscrowPolicy::shared());
     let (clock, mint) = (Arc::clone(&it.clock), Arc::clone(&it.mint));
-    let leases = LeasePolicy { ttl: Duration::from_secs(12), ..LeasePolicy::default() };
+    let leases = LeasePolicy { ttl: Duration::from_secs(10), ..LeasePolicy::default() };
     let holder = Arc::new(Holder::new(Arc::new(near.clone()), clock, mint, leases));
     for _ in 0..100 {
         holder.spend(it.client, NORMAL, 1).await.unwrap();

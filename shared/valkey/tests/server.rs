@@ -114,6 +114,7 @@ fn planned(
     let settle: Vec<_> = (0..bench.below(3))
         .map(|_| Settlement {
             lease: leases[pick(leases.len())],
+            escrow: None,
             used: bench.below(4),
             close: bench.below(2) == 0,
         })

@@ -25,6 +25,9 @@ struct Arguments {
     /// Make no AI memes for the pool; subscribers then get normal ones.
     #[arg(long)]
     no_pool: bool,
+    /// Share leased credits through the Valkey or Redis server at this URL.
+    #[arg(long, value_name = "URL")]
+    valkey: Option<String>,
     /// What to log: `warn`, `info`, or a filter such as `info,ledger=debug`.
     #[arg(long, default_value = "warn")]
     log: String,
@@ -60,6 +63,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error + Sen
         memory: arguments.memory,
         port: arguments.port,
         fill_pool: !arguments.no_pool,
+        valkey_url: arguments.valkey.clone(),
     };
     let service = Service::start(config).await?;
     say(&welcome(service.demo(), &arguments));

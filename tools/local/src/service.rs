@@ -58,6 +58,8 @@ pub struct ServiceConfig {
     pub port: u16,
     /// Whether memes are made for the pool from the start.
     pub fill_pool: bool,
+    /// The URL of a Valkey server through which processes share leases.
+    pub valkey_url: Option<String>,
 }
 
 /// Why the service did not start.
@@ -122,12 +124,13 @@ impl Service {
             generations_queue_url: queues.generations.clone(),
             usage_queue_url: queues.usage.clone(),
             tallies: (!config.memory).then(|| config.data_dir.join("tallies")),
+            valkey_url: config.valkey_url.clone(),
             ..aws.config().clone()
         })
         .await;
         make_signing_key(&aws).await?;
 
-        let core = Core::new(aws, SystemClock::shared()).map_err(CoreError::from)?;
+        let core = Core::new(aws, SystemClock::shared())?;
         let platform = Platform::new(core).await.map_err(gate::StartError::from)?;
         let (clients, functions) =
             tokio::join!(demo::clients(&platform, &config.data_dir), Functions::new(&platform));
@@ -216,6 +219,7 @@ async fn connect(endpoints: &StoreEndpoints, port: u16) -> Aws {
         generations_queue_url: String::new(),
         usage_queue_url: String::new(),
         tallies: None,
+        valkey_url: None,
         endpoints: Some(maas_aws::Endpoints {
             dynamodb: url(&endpoints.dynamodb),
             sqs: url(&endpoints.sqs),

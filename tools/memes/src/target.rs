@@ -124,6 +124,7 @@ impl Target {
                     generations_queue_url: String::new(),
                     usage_queue_url: String::new(),
                     tallies: None,
+                    valkey_url: None,
                     endpoints: None,
                 };
                 Ok(Aws::connect_as_operator(config, profile.as_deref()).await)
@@ -159,6 +160,7 @@ impl Target {
             generations_queue_url: demo.generations_queue_url,
             usage_queue_url: String::new(),
             tallies: None,
+            valkey_url: None,
             endpoints: Some(Endpoints {
                 dynamodb: demo.aws.dynamodb,
                 sqs: demo.aws.sqs,
