@@ -149,8 +149,8 @@ impl<H: Lender, S: BalanceStore> Branch<H, S> {
         evidence: &impl Evidence,
     ) -> Result<Reaped, LedgerError> {
         let inner = &self.inner;
-        let reaped = reap(&*inner.stock, evidence, client, inner.stamp()).await?;
-        inner.give_back(client, false).await.map_err(Fault::into_error)?;
+        let reaped = Box::pin(reap(&*inner.stock, evidence, client, inner.stamp())).await?;
+        Box::pin(inner.give_back(client, false)).await.map_err(Fault::into_error)?;
         Ok(reaped)
     }
 
@@ -160,7 +160,7 @@ impl<H: Lender, S: BalanceStore> Branch<H, S> {
     /// # Errors
     /// [`LedgerError::Store`] if the stock or home gives no answer.
     pub async fn give_back(&self, client: ClientId) -> Result<(), LedgerError> {
-        self.inner.give_back(client, true).await.map_err(Fault::into_error)
+        Box::pin(self.inner.give_back(client, true)).await.map_err(Fault::into_error)
     }
 }
 
@@ -356,7 +356,8 @@ impl<H: Lender, S: BalanceStore> Lender for Branch<H, S> {
             return Err(LedgerError::InvalidAmount);
         }
         if !inner.stock_rests() {
-            match inner.lend(client, &request, stamp).await {
+            // Boxed: what a store's SDK makes of these is too deep a type for the compiler otherwise.
+            match Box::pin(inner.lend(client, &request, stamp)).await {
                 Ok(leased) => return Ok(leased),
                 Err(Fault::Home(error)) => return Err(error),
                 Err(Fault::Stock(error)) => {

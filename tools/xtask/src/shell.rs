@@ -1,7 +1,7 @@
 //! Running other programs.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -45,9 +45,11 @@ pub(crate) fn build() -> Result<()> {
     run(cargo().args(["build", "--workspace", "--bins", "--tests", "--quiet"]))
 }
 
-/// One of the workspace's own programs, as [`build`] leaves it.
+/// One of the workspace's own programs, as [`build`] leaves it: beside this one.
 pub(crate) fn program(name: &str) -> Command {
-    command(root().join("target").join("debug").join(name))
+    let beside = std::env::current_exe().ok();
+    let folder = beside.as_deref().and_then(Path::parent).map(Path::to_owned);
+    command(folder.unwrap_or_else(|| root().join("target").join("debug")).join(name))
 }
 
 /// Runs a program, and fails if it does.
