@@ -2,9 +2,11 @@
 //! books checked when a test is over.
 
 mod api;
+mod lambda;
 mod process;
 mod stack;
 
 pub use api::{Api, Reply};
+pub use lambda::{Lambda, LambdaOptions};
 pub use process::Process;
 pub use stack::{Bench, Stack, StackOptions, eventually, within};

@@ -130,7 +130,7 @@ impl Drop for Process {
 
 /// The workspace's program of this name, as it is now.
 #[expect(clippy::expect_used, reason = "a harness fails its test by panicking")]
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {
         // Cargo builds programs only for tests of their own package; `--workspace` is what everything

@@ -10,8 +10,10 @@ async fn main() -> Result<(), Error> {
     start(LogFormat::Json, "info");
     let platform = Platform::from_environment().await?;
     let context = Context::new(&platform);
-    edge::serve(platform.core.request_ids(), context, |context, request| async move {
-        handle(&context, request).await
-    })
+    gate::serve(
+        &platform,
+        context,
+        |context, request| async move { handle(&context, request).await },
+    )
     .await
 }

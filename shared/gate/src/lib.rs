@@ -4,13 +4,16 @@
 //!   stands behind it. Once both are in the process's memory this takes no I/O.
 //! - [`Meter::charge`] takes the price of a call from a lease that the process holds, and says what
 //!   the reply tells about limits.
+//! - [`serve`] runs a metered function in Lambda, and looks after its leases between calls.
 //! - [`Platform`] is what the functions that answer callers share, in one process.
 
 mod admission;
+mod lambda;
 mod meter;
 mod platform;
 
 pub use admission::{Caller, Gate, GateError};
+pub use lambda::serve;
 pub use ledger::Operation;
 pub use meter::{Counted, Meter, Reserved};
 pub use platform::{Platform, StartError, parties};
