@@ -24,6 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("auth", &["clock", "entitlements", "ids"]),
     ("edge", &["clock", "ids"]),
     ("maas-aws", &["auth", "clock", "entitlements", "generations", "ids", "ledger", "maas-valkey"]),
+    ("maas-kafka", &["ledger"]),
     ("maas-valkey", &["ids", "ledger"]),
     ("tallies", &["ledger"]),
     ("gate", &["auth", "clock", "edge", "entitlements", "ids", "ledger", "maas-aws", "tallies"]),
@@ -40,6 +41,7 @@ const OUTSIDE: &[&str] = &[
     "hyper",
     "lambda_http",
     "lambda_runtime",
+    "rdkafka",
     "redis",
     "reqwest",
 ];
