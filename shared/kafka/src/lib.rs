@@ -40,7 +40,8 @@ impl From<KafkaError> for KafkaFault {
     }
 }
 
-/// Sends usage events to a topic.
+/// Sends usage events to a topic. When it is dropped it gives up what it is still sending, which may
+/// take half a second.
 #[derive(Debug)]
 pub struct KafkaSink {
     outbox: Outbox,
@@ -53,8 +54,7 @@ impl KafkaSink {
     /// yet.
     ///
     /// # Errors
-    /// [`KafkaFault`] if librdkafka cannot work with these values, as with a deadline of less than a
-    /// hundredth of a second.
+    /// [`KafkaFault`] if librdkafka cannot work with these values, as with a deadline of less than 5 ms.
     pub fn new(
         servers: &str,
         topic: impl Into<String>,

@@ -82,10 +82,13 @@ impl Outbox {
             .set("acks", "all")
             .set("compression.type", "lz4")
             .set("linger.ms", "5")
-            .set("delivery.timeout.ms", deadline.as_millis().to_string())
+            // Zero would be no deadline at all.
+            .set("delivery.timeout.ms", deadline.as_millis().max(1).to_string())
             .set("queue.buffering.max.messages", QUEUE_MAX.to_string())
             .set("queue.buffering.max.kbytes", QUEUE_MAX_KIB.to_string())
             .set("allow.auto.create.topics", "false")
+            // Within a deadline, so that whoever misspelt a topic is told that it is unknown.
+            .set("topic.metadata.propagation.max.ms", "1000")
             // The default, ten seconds, is longer than many a deadline.
             .set("reconnect.backoff.max.ms", "1000");
         let heard = Heard::default();

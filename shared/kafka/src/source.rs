@@ -193,7 +193,7 @@ async fn run<H, F>(
     // session. A thread of its own holds up neither the runtime nor its end.
     let (closing, closed) = oneshot::channel();
     thread::spawn(move || {
-        drop(consumer);
+        drop((consumer, worker));
         // It fails when nobody waits any more.
         let _ = closing.send(());
     });
