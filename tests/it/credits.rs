@@ -104,7 +104,7 @@ async fn a_top_up_counts_at_once() {
 async fn a_subscriber_with_one_credit_gets_a_normal_meme() {
     use support::{StackOptions, eventually};
 
-    Stack::run_with(StackOptions { pool: true }, async |stack| {
+    Stack::run_with(StackOptions { pool: true, ..StackOptions::default() }, async |stack| {
         let rich = stack.client(Plan::Pro, true, 100).await;
         eventually("the pool has a meme", async || {
             let meme: serde_json::Value = rich.get("/v1/memes").await.json();

@@ -4,7 +4,7 @@ use entitlements::Plan;
 use ids::ClientId;
 use ledger::Spending;
 use serde_json::{Value, json};
-use support::{Api, Lambda, LambdaOptions, Stack, StackOptions, eventually};
+use support::{Api, Lambda, LambdaOptions, Stack, eventually};
 
 const WITH_EXTENSIONS: LambdaOptions = LambdaOptions { extensions: true };
 
@@ -77,7 +77,7 @@ async fn what_a_process_spent_is_told_before_it_stands_still() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_goes_on_where_there_are_no_extensions() {
-    Stack::run_with(StackOptions::default(), async |stack| {
+    Stack::run(async |stack| {
         let api = stack.client(Plan::Pro, false, 100).await;
         let client = api.client.unwrap();
         let mut lambda = start(stack, LambdaOptions { extensions: false }).await;

@@ -37,7 +37,7 @@ async fn a_client_without_memes_ai_gets_a_normal_meme_and_the_reason() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscriber_gets_ai_memes_from_the_same_route_and_no_repeats() {
-    Stack::run_with(StackOptions { pool: true }, async |stack| {
+    Stack::run_with(StackOptions { pool: true, ..StackOptions::default() }, async |stack| {
         let api = stack.client(Plan::Pro, true, 1_000).await;
         let meme = eventually("an AI meme is served", async || {
             let meme: Value = api.get("/v1/memes").await.json();

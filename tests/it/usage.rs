@@ -7,7 +7,7 @@ use ids::{ClientId, LeaseId, Mint};
 use ledger::{Evidence as _, Operation, Source, Spending, UsageEvent, Use};
 use maas_aws::Core;
 use serde_json::json;
-use support::{Bench, Stack};
+use support::{Bench, Stack, StackOptions};
 use usage_settle::{Context, handle};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -153,6 +153,23 @@ async fn a_message_that_cannot_be_read_comes_again_and_takes_no_other_with_it() 
     ];
     assert_eq!(it.send(&bodies).await, ["0", "2", "3", "4", "5", "6"]);
     assert_eq!(it.hours(client).await, [(0, spent(1, 2))]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn usage_that_goes_by_way_of_kafka_is_counted_too() {
+    let broker = support::kafka(&["memes-local-usage", "memes-local-usage-dead"]);
+    let options = StackOptions { kafka_servers: Some(broker.servers()), ..StackOptions::default() };
+    // When it is over, the stack compares usage and ledger.
+    Stack::run_with(options, async |stack| {
+        let clients =
+            [stack.client(Plan::Pro, false, 50).await, stack.client(Plan::Scale, true, 50).await];
+        for api in &clients {
+            for _ in 0..9 {
+                assert_eq!(api.get("/v1/memes?tier=normal").await.status, 200);
+            }
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

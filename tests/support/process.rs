@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use maas_kafka::testing::Broker;
 use serde_json::Value;
 
 /// `cargo run` in a data folder. Killed when dropped.
@@ -126,6 +127,12 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A Kafka broker with these topics, in a process of its own.
+#[must_use]
+pub fn kafka(topics: &[&str]) -> Broker {
+    Broker::start_program(program("kafka-broker"), topics)
 }
 
 /// The workspace's program of this name, as it is now.

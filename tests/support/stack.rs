@@ -62,10 +62,14 @@ impl Bench {
 }
 
 /// How a [`Stack`] is started.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct StackOptions {
     /// Whether the pool of AI memes is filled.
     pub pool: bool,
+    /// The URL of a Valkey server through which leases are shared.
+    pub valkey_url: Option<String>,
+    /// Kafka brokers that usage events go by way of.
+    pub kafka_servers: Option<String>,
 }
 
 /// The whole service, in memory, on a port of its own.
@@ -98,7 +102,8 @@ impl Stack {
             memory: true,
             port: 0,
             fill_pool: options.pool,
-            valkey_url: None,
+            valkey_url: options.valkey_url.clone(),
+            kafka_servers: options.kafka_servers.clone(),
         };
         let service = Service::start(config).await.expect("the service starts");
         let stack = Self { service, folder, clients: Arc::default() };

@@ -47,13 +47,8 @@ pub async fn handle(context: &Context, batch: SqsEvent) -> SqsBatchResponse {
             }
         }
     }
-    // One transaction a client and batch, however many events and messages its usage came in.
-    let now_ms = context.core.clock.now_ms();
-    for (client, events) in &clients {
-        if let Err(error) = context.usage.count(*client, events, now_ms).await {
-            tracing::warn!(client.id = %client, %error, "usage was not counted");
-            failed.extend(sent_in.remove(client).unwrap_or_default());
-        }
+    for client in count(context, &clients).await {
+        failed.extend(sent_in.remove(&client).unwrap_or_default());
     }
     let mut response = SqsBatchResponse::default();
     for id in failed {
@@ -62,6 +57,34 @@ pub async fn handle(context: &Context, batch: SqsEvent) -> SqsBatchResponse {
         response.batch_item_failures.push(failure);
     }
     response
+}
+
+/// Counts the events of one batch that came by way of Kafka, and says which were not counted, by
+/// their positions. Those come again, which counts nothing twice.
+pub async fn count_events(context: &Context, events: Vec<UsageEvent>) -> BTreeSet<usize> {
+    let mut clients: BTreeMap<ClientId, Vec<UsageEvent>> = BTreeMap::new();
+    for event in &events {
+        clients.entry(event.client_id).or_default().push(event.clone());
+    }
+    let failed = count(context, &clients).await;
+    let positions = events.iter().enumerate();
+    positions.filter(|(_, event)| failed.contains(&event.client_id)).map(|(at, _)| at).collect()
+}
+
+/// Counts events, in one transaction a client however many there are, and says whose were not.
+async fn count(
+    context: &Context,
+    clients: &BTreeMap<ClientId, Vec<UsageEvent>>,
+) -> BTreeSet<ClientId> {
+    let now_ms = context.core.clock.now_ms();
+    let mut failed = BTreeSet::new();
+    for (client, events) in clients {
+        if let Err(error) = context.usage.count(*client, events, now_ms).await {
+            tracing::warn!(client.id = %client, %error, "usage was not counted");
+            failed.insert(*client);
+        }
+    }
+    failed
 }
 
 fn events(message: &SqsMessage) -> Result<Vec<UsageEvent>, serde_json::Error> {

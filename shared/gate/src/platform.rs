@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::TokenParties;
-use ledger::{HeapSlots, Holder, Slots};
+use ledger::{HeapSlots, Holder, Slots, UsageSink};
 use maas_aws::{Config, Core, CoreError};
 use tallies::MappedSlots;
 use tokio::time::MissedTickBehavior;
@@ -63,11 +63,20 @@ impl Platform {
         });
     }
 
-    /// Starts on `core`.
+    /// Starts on `core`, and tells the queue of usage what credits are spent on.
     ///
     /// # Errors
     /// [`GateError`] if there are no keys to verify tokens with.
     pub async fn new(core: Core) -> Result<Self, GateError> {
+        let queue = Arc::new(core.aws.usage_queue());
+        Self::with_usage_sink(core, queue).await
+    }
+
+    /// Starts on `core`, and tells `sink` what credits are spent on.
+    ///
+    /// # Errors
+    /// [`GateError`] if there are no keys to verify tokens with.
+    pub async fn with_usage_sink(core: Core, sink: Arc<dyn UsageSink>) -> Result<Self, GateError> {
         let holder = Holder::new(
             Arc::clone(&core.lending),
             Arc::clone(&core.clock),
@@ -75,7 +84,7 @@ impl Platform {
             core.lending.lease_policy(),
         )
         .with_slots(slots(core.aws.config()))
-        .with_sink(Arc::new(core.aws.usage_queue()));
+        .with_sink(sink);
         let gate = Gate::open(
             &parties(core.aws.config()),
             core.aws.keys(),

@@ -38,22 +38,6 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts the program that the environment variable `KAFKA_BROKER` names, with these topics.
-    ///
-    /// Cargo tells the path of a program only to tests of the same package, which use
-    /// [`start_program`](Self::start_program).
-    #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "where the tests' broker is, not configuration")]
-    pub fn start(topics: &[&str]) -> Self {
-        let Ok(program) = std::env::var("KAFKA_BROKER") else {
-            panic!(
-                "KAFKA_BROKER must name the program that `cargo build --package maas-kafka \
-                 --features testing` makes: `kafka-broker`"
-            );
-        };
-        Self::start_program(program, topics)
-    }
-
     /// Starts `program` with these topics, four partitions each.
     #[must_use]
     pub fn start_program(program: impl AsRef<Path>, topics: &[&str]) -> Self {

@@ -11,6 +11,7 @@ pub mod demo;
 pub mod event_source;
 mod functions;
 mod gateway;
+mod kafka;
 mod resources;
 mod server;
 pub mod service;

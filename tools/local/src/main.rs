@@ -28,6 +28,10 @@ struct Arguments {
     /// Share leased credits through the Valkey or Redis server at this URL.
     #[arg(long, value_name = "URL")]
     valkey: Option<String>,
+    /// Tell of usage by way of the Kafka brokers at HOST:PORT, several with commas between. Takes
+    /// `cargo run --features kafka`.
+    #[arg(long, value_name = "SERVERS")]
+    kafka: Option<String>,
     /// What to log: `warn`, `info`, or a filter such as `info,ledger=debug`.
     #[arg(long, default_value = "warn")]
     log: String,
@@ -64,6 +68,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error + Sen
         port: arguments.port,
         fill_pool: !arguments.no_pool,
         valkey_url: arguments.valkey.clone(),
+        kafka_servers: arguments.kafka.clone(),
     };
     let service = Service::start(config).await?;
     say(&welcome(service.demo(), &arguments));

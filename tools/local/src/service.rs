@@ -20,6 +20,7 @@ use crate::demo::{self, Demo, DemoError};
 use crate::event_source::{Schedule, SqsPoller, SqsPollerConfig, every};
 use crate::functions::Functions;
 use crate::gateway::Gateway;
+use crate::kafka::{self, KafkaError};
 use crate::resources::{self, Queues};
 use crate::server::{self, Phase};
 use crate::stores::{Endpoints as StoreEndpoints, Ports, Stores, StoresConfig, StoresError};
@@ -60,6 +61,8 @@ pub struct ServiceConfig {
     pub fill_pool: bool,
     /// The URL of a Valkey server through which processes share leases.
     pub valkey_url: Option<String>,
+    /// Kafka brokers, as `host:port` with commas between, that usage events go by way of.
+    pub kafka_servers: Option<String>,
 }
 
 /// Why the service did not start.
@@ -92,6 +95,9 @@ pub enum ServiceError {
     /// The issuer of tokens does not start.
     #[error(transparent)]
     Issuer(#[from] token_issue::StartError),
+    /// Usage does not go by way of Kafka.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
     /// The demo clients are not there.
     #[error(transparent)]
     Demo(#[from] DemoError),
@@ -105,6 +111,7 @@ pub struct Service {
     phase: watch::Sender<Phase>,
     gateway: JoinHandle<io::Result<()>>,
     pollers: Vec<SqsPoller>,
+    kafka: Option<kafka::Source>,
     schedules: Vec<Schedule>,
     stores: Stores,
 }
@@ -131,7 +138,11 @@ impl Service {
         make_signing_key(&aws).await?;
 
         let core = Core::new(aws, SystemClock::shared())?;
-        let platform = Platform::new(core).await.map_err(gate::StartError::from)?;
+        let platform = match &config.kafka_servers {
+            None => Platform::new(core).await,
+            Some(servers) => Platform::with_usage_sink(core, kafka::sink(servers).await?).await,
+        };
+        let platform = platform.map_err(gate::StartError::from)?;
         let (clients, functions) =
             tokio::join!(demo::clients(&platform, &config.data_dir), Functions::new(&platform));
         let demo = Demo::new(platform.core.aws.config(), stores.endpoints().clone(), clients?);
@@ -140,10 +151,12 @@ impl Service {
         let gateway = tokio::spawn(server::serve(listener, gateway, watched));
 
         let pollers = poll(&platform, &queues);
+        let kafka = config.kafka_servers.as_deref();
+        let kafka = kafka.map(|servers| kafka::Source::start(servers, &platform)).transpose()?;
         let schedules = schedule(&platform, config.fill_pool);
         // The last thing: who finds the file finds a service that answers.
         demo.write(&config.data_dir)?;
-        Ok(Self { demo, platform, phase, gateway, pollers, schedules, stores })
+        Ok(Self { demo, platform, phase, gateway, pollers, kafka, schedules, stores })
     }
 
     /// Where the service is, and who may call it.
@@ -173,6 +186,9 @@ impl Service {
         self.platform.meter.holder().drain().await;
         if tokio::time::timeout(DRAIN, usage_counted(&self.platform)).await.is_err() {
             tracing::warn!("some usage was not counted");
+        }
+        if let Some(kafka) = self.kafka {
+            kafka.shutdown(DRAIN).await;
         }
         for poller in self.pollers {
             if let Err(unfinished) = poller.shutdown(DRAIN).await {
