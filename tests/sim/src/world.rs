@@ -1,0 +1,275 @@
+//! The world: how large it is, what goes wrong in it, and who is in it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use ids::{ClientId, Mint};
+use ledger::MemoryLedger;
+
+use crate::auditor::Auditor;
+use crate::baselines::{Book, Counter};
+use crate::chance::{Dice, START_MS, Time, Trace};
+use crate::metrics::Metrics;
+use crate::network::Network;
+use crate::process::Fleet;
+use crate::usage::UsageStore;
+
+/// How many Regions there are.
+pub const REGIONS: usize = 3;
+
+/// One of the Regions.
+pub type Region = usize;
+
+/// The system under test.
+///
+/// To add one: say here what it is called, give it a [`Seller`](crate::process::Seller) and, if it
+/// keeps its own books, a line in [`run`](crate::run)'s last act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum System {
+    /// The ledger as it is: leases, tallies that outlive a process, checkpoints, evidence.
+    Ledger,
+    /// A write to the home ledger for each call.
+    WritePerCall,
+    /// A lease per process and client, counted on the heap: no takeover, no evidence.
+    HeapLease,
+    /// A counter in each Region that is written back behind its callers' backs.
+    RegionCounter,
+}
+
+impl System {
+    /// The name in tables and plots.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ledger => "ledger",
+            Self::WritePerCall => "write per call",
+            Self::HeapLease => "heap lease",
+            Self::RegionCounter => "Region counter",
+        }
+    }
+
+    /// Whether it must pass the audit. The others are there to be compared with.
+    #[must_use]
+    pub const fn must_hold(self) -> bool {
+        matches!(self, Self::Ledger)
+    }
+
+    /// Whether credits are in the real ledger; in a plain book otherwise.
+    #[must_use]
+    pub const fn leases(self) -> bool {
+        matches!(self, Self::Ledger | Self::HeapLease)
+    }
+}
+
+/// A bug that is planted, to see that the auditor finds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Bug {
+    /// The store posts what a report says twice.
+    DoublePosting,
+    /// Holders do not see their leases end.
+    StoppedClock,
+    /// The reaper gives credits back without asking what is known of them.
+    NoEvidence,
+    /// Nobody takes over what a killed process has counted.
+    NoTakeover,
+    /// Usage is added up, as if events were not totals.
+    UsageAdded,
+    /// The reaper charges a silent lease in full.
+    ChargeInFull,
+    /// There is no reaper.
+    NoReaper,
+    /// The network holds copies of requests for longer than the policy allows.
+    VeryLateCopies,
+    /// A grant is made again under another id when its answer is lost.
+    DoubleGrant,
+}
+
+/// How large the world is and how much goes wrong.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// All that is random follows from it.
+    pub seed: u64,
+    /// Who sells.
+    pub system: System,
+    /// What is wrong with it.
+    pub bug: Option<Bug>,
+    /// How many processes there are, over all Regions.
+    pub processes: usize,
+    /// How many clients there are.
+    pub clients: usize,
+    /// How often they call, all together, per second.
+    pub calls_per_s: f64,
+    /// For how long they call. After it the world is left to come to rest.
+    pub duration: Duration,
+    /// How long a process lives until it is killed, on average, in seconds.
+    pub killed_after_s: f64,
+    /// How long a machine lives until it is lost, on average, in seconds.
+    pub lost_after_s: f64,
+    /// How long a process lives until it is stopped in order, on average, in seconds.
+    pub retired_after_s: f64,
+    /// How often a Region is cut off from the others, on average, in seconds.
+    pub cut_every_s: f64,
+    /// How often a Region's own store fails over, on average, in seconds.
+    pub failover_every_s: f64,
+}
+
+impl Scenario {
+    /// Small enough for a test.
+    #[must_use]
+    pub const fn small(seed: u64, system: System) -> Self {
+        Self {
+            seed,
+            system,
+            bug: None,
+            processes: 60,
+            clients: 200,
+            calls_per_s: 1_500.0,
+            duration: Duration::from_secs(150),
+            killed_after_s: 90.0,
+            lost_after_s: 300.0,
+            retired_after_s: 200.0,
+            cut_every_s: 60.0,
+            failover_every_s: 40.0,
+        }
+    }
+
+    /// What is run when nothing else is said.
+    #[must_use]
+    pub const fn usual(seed: u64, system: System) -> Self {
+        Self {
+            processes: 600,
+            clients: 2_000,
+            calls_per_s: 10_000.0,
+            duration: Duration::from_secs(300),
+            killed_after_s: 300.0,
+            lost_after_s: 1_500.0,
+            retired_after_s: 600.0,
+            failover_every_s: 60.0,
+            ..Self::small(seed, system)
+        }
+    }
+
+    /// As large as it gets: three of these are more than 100,000,000 calls.
+    #[must_use]
+    pub const fn large(seed: u64, system: System) -> Self {
+        Self {
+            processes: 3_000,
+            clients: 10_000,
+            calls_per_s: 100_000.0,
+            duration: Duration::from_secs(350),
+            killed_after_s: 600.0,
+            lost_after_s: 3_000.0,
+            ..Self::usual(seed, system)
+        }
+    }
+}
+
+/// A customer.
+#[derive(Debug, Clone, Copy)]
+pub struct Client {
+    /// Its id.
+    pub id: ClientId,
+    /// Where its balance is kept.
+    pub home: Region,
+    /// How often it calls, per second.
+    pub rate: f64,
+}
+
+/// Everything that the tasks of a run share.
+pub struct World {
+    /// What is simulated.
+    pub scenario: Scenario,
+    /// What time it is.
+    pub time: Time,
+    /// What happened.
+    pub trace: Trace,
+    /// Makes all ids.
+    pub mint: Arc<Mint>,
+    /// Draws for processes: clocks, delays, and who gives up when.
+    pub dice: Dice,
+    /// The customers, the busiest first.
+    pub clients: Vec<Client>,
+    index: HashMap<ClientId, usize>,
+    /// What carries messages.
+    pub network: Network,
+    /// The ledger of each Region.
+    pub ledgers: [Arc<MemoryLedger>; REGIONS],
+    /// The books of each Region, where a system has no ledger.
+    pub books: [Book; REGIONS],
+    /// The counter of each Region.
+    pub counters: [Counter; REGIONS],
+    /// Where usage is counted.
+    pub usage: UsageStore,
+    /// Who checks it all.
+    pub auditor: Mutex<Auditor>,
+    /// What is measured.
+    pub metrics: Mutex<Metrics>,
+    /// The machines.
+    pub fleet: Fleet,
+}
+
+impl World {
+    /// A world in which nothing has happened yet.
+    #[must_use]
+    pub fn new(scenario: Scenario) -> Arc<Self> {
+        let seed = scenario.seed;
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&seed.to_le_bytes());
+        let mint = Arc::new(Mint::seeded(key));
+        let time = Time::start();
+        // Zipf's law: the second client calls half as often as the first, the third a third.
+        let weights: f64 = (1..=scenario.clients).map(|rank| 1.0 / rank as f64).sum();
+        let clients: Vec<_> = (0..scenario.clients)
+            .map(|at| Client {
+                id: mint.mint(START_MS),
+                home: at % REGIONS,
+                rate: scenario.calls_per_s / weights / (at + 1) as f64,
+            })
+            .collect();
+        let index = clients.iter().enumerate().map(|(at, client)| (client.id, at)).collect();
+        Arc::new(Self {
+            time,
+            trace: Trace::default(),
+            mint,
+            dice: Dice::of(seed, 1),
+            index,
+            network: Network::new(Dice::of(seed, 2), time, scenario.bug),
+            ledgers: std::array::from_fn(|_| Arc::new(MemoryLedger::new())),
+            books: std::array::from_fn(|_| Book::default()),
+            counters: std::array::from_fn(|_| Counter::default()),
+            usage: UsageStore::new(scenario.bug),
+            auditor: Mutex::new(Auditor::new(scenario.clients, scenario.processes)),
+            metrics: Mutex::new(Metrics::default()),
+            fleet: Fleet::new(scenario.processes),
+            clients,
+            scenario,
+        })
+    }
+
+    /// The number of a client.
+    #[must_use]
+    pub fn number(&self, client: ClientId) -> usize {
+        // All ids of clients that are in the world are made above.
+        self.index[&client]
+    }
+
+    /// Where a client's balance is.
+    #[must_use]
+    pub fn home(&self, client: ClientId) -> Region {
+        self.clients[self.number(client)].home
+    }
+
+    /// Whether a bug was planted.
+    #[must_use]
+    pub fn has(&self, bug: Bug) -> bool {
+        self.scenario.bug == Some(bug)
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("scenario", &self.scenario).finish_non_exhaustive()
+    }
+}
