@@ -115,7 +115,7 @@ async fn live(scenario: Scenario) -> Outcome {
 /// Deals with what is overdue in a Region, as `credit-reap` does.
 async fn reaper(world: Arc<World>, region: Region) {
     let store = Distant::new(&world, region, None, CancellationToken::new());
-    let clock = process::some_clock(&world);
+    let clock = process::some_clock(&world, None);
     loop {
         sleep(Duration::from_secs(1)).await;
         let now_ms = clock::Clock::now_ms(&*clock);

@@ -271,9 +271,8 @@ pub const fn region_of(place: usize) -> Region {
     place % REGIONS
 }
 
-/// A clock that is as wrong as clocks may be.
-pub fn some_clock(world: &World) -> Arc<SkewedClock> {
-    let step = world.has(Bug::StoppedClock).then_some(Duration::from_secs(90));
+/// A clock that is as wrong as clocks may be, and may stand still for `step`.
+pub fn some_clock(world: &World, step: Option<Duration>) -> Arc<SkewedClock> {
     Arc::new(SkewedClock::new(world.time, some_skew(world), step))
 }
 
@@ -298,7 +297,8 @@ pub fn start(world: &Arc<World>, place: usize) {
         return;
     }
     let life = CancellationToken::new();
-    let clock = some_clock(world);
+    let step = world.has(Bug::StoppedClock).then_some(Duration::from_secs(90));
+    let clock = some_clock(world, step);
     let seller = match world.scenario.system {
         System::Ledger | System::HeapLease => {
             Seller::Leases(Arc::new(holder(world, place, machine, &life, clock.clone())))

@@ -82,7 +82,7 @@ pub enum Bug {
     NoReaper,
     /// The network holds copies of requests for longer than the policy allows.
     VeryLateCopies,
-    /// A grant is made again under another id when its answer is lost.
+    /// An order for credits that is delivered twice is granted under two ids.
     DoubleGrant,
 }
 
