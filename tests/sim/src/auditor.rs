@@ -138,6 +138,7 @@ pub struct Verdict {
 /// Checks a run.
 #[derive(Debug)]
 pub struct Auditor {
+    excuses: bool,
     files: Vec<File>,
     machines: Vec<HashMap<usize, Known>>,
     /// How many machines were lost at each place.
@@ -150,10 +151,12 @@ pub struct Auditor {
 }
 
 impl Auditor {
-    /// An auditor of so many clients and machines.
+    /// An auditor of so many clients and machines. `excuses` says whether processes count for
+    /// themselves, so that the loss of a machine may cost what it alone knew.
     #[must_use]
-    pub fn new(clients: usize, machines: usize) -> Self {
+    pub fn new(clients: usize, machines: usize, excuses: bool) -> Self {
         Self {
+            excuses,
             files: vec![File::default(); clients],
             machines: vec![HashMap::new(); machines],
             losses: vec![0; machines],
@@ -257,7 +260,7 @@ impl Auditor {
     /// A machine was lost: what it had not told is known to nobody.
     pub fn lost(&mut self, place: usize) {
         self.losses[place] += 1;
-        for (client, known) in self.machines[place].drain() {
+        for (client, known) in self.machines[place].drain().filter(|_| self.excuses) {
             let untold = known.served.saturating_sub(known.heard);
             let file = &mut self.files[client];
             file.lost += untold;
@@ -346,5 +349,101 @@ impl Auditor {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         self.verdict.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ids::Mint;
+
+    use super::*;
+
+    const AT: Duration = Duration::from_secs(1);
+    const FIRST: Machine = Machine { place: 0, number: 0 };
+
+    fn auditor() -> Auditor {
+        let mut auditor = Auditor::new(1, 1, true);
+        auditor.granted(0, 100);
+        auditor
+    }
+
+    /// A client of whose 100 credits this many were debited.
+    fn debited(debited: u64) -> Closing {
+        let available = 100 - debited;
+        Closing { granted: 100, available, debited, usage: Some(debited), ..Closing::default() }
+    }
+
+    fn broken(auditor: &Auditor) -> Vec<Broken> {
+        auditor.verdict().broken.into_keys().collect()
+    }
+
+    #[test]
+    fn what_was_granted_and_paid_for_is_in_order() {
+        let mut auditor = auditor();
+        auditor.served(0, 0, 100, AT);
+        auditor.close(0, &debited(100));
+        assert_eq!(broken(&auditor), []);
+    }
+
+    #[test]
+    fn one_credit_too_many_is_found_at_once() {
+        let mut auditor = auditor();
+        auditor.served(0, 0, 101, AT);
+        assert_eq!((broken(&auditor), auditor.verdict().oversold), (vec![Broken::Oversold], 1));
+    }
+
+    #[test]
+    fn debits_that_are_missing_or_too_many_are_found() {
+        for (debits, what) in [(9, Broken::LostDebit), (11, Broken::DoubleCharge)] {
+            let mut auditor = auditor();
+            auditor.served(0, 0, 10, AT);
+            auditor.close(0, &Closing { usage: Some(10), ..debited(debits) });
+            assert_eq!(broken(&auditor), [what]);
+        }
+    }
+
+    #[test]
+    fn a_lost_machine_excuses_what_it_alone_knew_and_no_more() {
+        let lease = Mint::seeded([1; 32]).mint(1);
+        for (debits, found) in [(7, vec![]), (6, vec![Broken::LostDebit])] {
+            let mut auditor = auditor();
+            auditor.served(0, 0, 10, AT);
+            auditor.published(FIRST, 0, lease, 7, AT);
+            // Again, and late: it says nothing new.
+            auditor.published(FIRST, 0, lease, 4, AT);
+            auditor.lost(0);
+            auditor.close(0, &Closing { usage: Some(7), ..debited(debits) });
+            assert_eq!(broken(&auditor), found);
+            assert_eq!(auditor.verdict().bound, 3);
+        }
+    }
+
+    #[test]
+    fn usage_that_is_not_what_was_served_is_found() {
+        let mut auditor = auditor();
+        auditor.served(0, 0, 10, AT);
+        auditor.close(0, &Closing { usage: Some(11), ..debited(10) });
+        assert_eq!(broken(&auditor), [Broken::Usage]);
+    }
+
+    #[test]
+    fn credits_that_do_not_come_back_are_found() {
+        let mint = Mint::seeded([1; 32]);
+        let (client, lease): (ClientId, LeaseId) = (mint.mint(1), mint.mint(2));
+        let mut auditor = auditor();
+        auditor.opened(0, client, lease, AT);
+        auditor.ended(0, AT);
+        assert_eq!(auditor.look(client, AT + BACK_WITHIN, |_| Some(8)), 8);
+        assert_eq!(broken(&auditor), []);
+        auditor.look(client, AT + BACK_WITHIN + AT, |_| Some(8));
+        assert_eq!(broken(&auditor), [Broken::Stranded]);
+        assert_eq!(auditor.orphaned(), [], "it is told once");
+    }
+
+    #[test]
+    fn credits_that_are_nowhere_are_found() {
+        let mut auditor = auditor();
+        auditor.close(0, &Closing { available: 99, ..debited(0) });
+        assert_eq!(broken(&auditor), [Broken::Balance]);
     }
 }

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-/// Waiting times, in buckets whose width is a hundredth of what is in them, or a hundredth of a
-/// millisecond.
+/// Waiting times, in buckets each of which is a fiftieth wider than the one before.
 #[derive(Debug, Clone, Default)]
 pub struct Waits {
     /// Calls that waited for nothing, by far the most.
@@ -28,6 +27,17 @@ impl Waits {
             self.buckets.resize(bucket + 1, 0);
         }
         self.buckets[bucket] += 1;
+    }
+
+    /// Adds those of another run.
+    pub fn merge(&mut self, other: &Self) {
+        self.none += other.none;
+        if self.buckets.len() < other.buckets.len() {
+            self.buckets.resize(other.buckets.len(), 0);
+        }
+        for (sum, calls) in self.buckets.iter_mut().zip(&other.buckets) {
+            *sum += calls;
+        }
     }
 
     /// How long this part of the calls waited at most, in milliseconds.
@@ -71,4 +81,20 @@ pub struct Metrics {
     pub messages: u64,
     /// How long served calls waited for their credits.
     pub waits: Waits,
+}
+
+impl Metrics {
+    /// Adds what was measured of another run.
+    pub fn add(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.served += other.served;
+        self.exhausted += other.exhausted;
+        self.unanswered += other.unanswered;
+        self.unfinished += other.unfinished;
+        self.writes += other.writes;
+        self.reads += other.reads;
+        self.throttled += other.throttled;
+        self.messages += other.messages;
+        self.waits.merge(&other.waits);
+    }
 }

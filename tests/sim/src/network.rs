@@ -29,7 +29,7 @@ const LATE_MS: f64 = 10_990.0;
 /// How long a message takes between two Regions, one way, in milliseconds. As between Virginia,
 /// Ireland and Tokyo.
 const DISTANCE_MS: [[f64; REGIONS]; REGIONS] =
-    [[0.4, 36.0, 78.0], [36.0, 0.4, 104.0], [78.0, 104.0, 0.4]];
+    [[0.5, 36.0, 78.0], [36.0, 0.5, 104.0], [78.0, 104.0, 0.5]];
 
 /// How long a store takes to carry a request out, in milliseconds.
 const SERVICE_MS: (f64, f64) = (2.0, 6.0);

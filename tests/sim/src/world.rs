@@ -39,6 +39,10 @@ pub enum System {
 }
 
 impl System {
+    /// All of them.
+    pub const ALL: &[Self] =
+        &[Self::Ledger, Self::WritePerCall, Self::HeapLease, Self::RegionCounter];
+
     /// The name in tables and plots.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -240,7 +244,11 @@ impl World {
             books: std::array::from_fn(|_| Book::default()),
             counters: std::array::from_fn(|_| Counter::default()),
             usage: UsageStore::new(scenario.bug),
-            auditor: Mutex::new(Auditor::new(scenario.clients, scenario.processes)),
+            auditor: Mutex::new(Auditor::new(
+                scenario.clients,
+                scenario.processes,
+                scenario.system.leases(),
+            )),
             metrics: Mutex::new(Metrics::default()),
             fleet: Fleet::new(scenario.processes),
             clients,
