@@ -20,6 +20,9 @@ const NOT_TAKEN: f64 = 0.01;
 const DELIVERED_TWICE: f64 = 0.02;
 const DELIVERED_LATE: f64 = 0.05;
 
+/// As many as queues take at once.
+const EVENTS_PER_MESSAGE: usize = 10;
+
 /// How long what is only of use for a while is remembered at least.
 const REMEMBERED: Duration = Duration::from_secs(180);
 
@@ -123,14 +126,18 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// An event is safe. It is delivered to its client's home, some time.
-    fn accept(&self, event: UsageEvent) {
+    /// A message of events is safe. It is delivered some time, and each event counted at its client's
+    /// home.
+    fn accept(&self, events: Vec<UsageEvent>) {
         let world = Arc::clone(&self.world);
-        let Source::Lease(lease) = event.source else { return };
-        let number = world.number(event.client_id);
-        let credits = event.spending.credits();
-        lock(&world.auditor).published(self.machine, number, lease, credits, world.time.elapsed());
-        let cut = world.network.cut_for(self.region, world.clients[number].home);
+        let mut cut = Duration::ZERO;
+        for event in &events {
+            let Source::Lease(lease) = event.source else { continue };
+            let (client, credits) = (world.number(event.client_id), event.spending.credits());
+            let at = world.time.elapsed();
+            lock(&world.auditor).published(self.machine, client, lease, credits, at);
+            cut = cut.max(world.network.cut_for(self.region, world.clients[client].home));
+        }
         let late_ms = if world.dice.chance(DELIVERED_LATE) { 8_000.0 } else { 500.0 };
         let first = cut + world.dice.millis(20.0, late_ms);
         let again = world.dice.chance(DELIVERED_TWICE).then(|| world.dice.millis(0.0, 20_000.0));
@@ -138,8 +145,11 @@ impl Queue {
             for delay in std::iter::once(first).chain(again) {
                 sleep(delay).await;
                 let at = world.time.elapsed();
-                world.usage.count(&event, at);
-                world.trace.note(at, Event::Counted, number, credits);
+                for event in &events {
+                    world.usage.count(event, at);
+                    let (client, credits) = (event.client_id, event.spending.credits());
+                    world.trace.note(at, Event::Counted, world.number(client), credits);
+                }
             }
         });
     }
@@ -149,12 +159,11 @@ impl UsageSink for Queue {
     fn take(&self, events: Vec<UsageEvent>) -> Taken<'_> {
         let taking = async move {
             sleep(self.world.dice.millis(2.0, 15.0)).await;
-            // Ten to a message, as queues take them.
-            lock(&self.world.metrics).messages += events.len().div_ceil(10) as u64;
             let fails = self.world.dice.chance(NOT_TAKEN);
             let some = if fails { self.world.dice.below(events.len() + 1) } else { events.len() };
-            for event in events.into_iter().take(some) {
-                self.accept(event);
+            for message in events[..some].chunks(EVENTS_PER_MESSAGE) {
+                lock(&self.world.metrics).messages += 1;
+                self.accept(message.to_vec());
             }
             if fails { Err(NotTaken("the queue is busy".to_owned())) } else { Ok(()) }
         };
