@@ -23,7 +23,8 @@ pub mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ids::LeaseId;
+use futures_util::{StreamExt as _, stream};
+use ids::{ClientId, LeaseId};
 use ledger::{LeaseState, Ledger as _, Stamp};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -35,8 +36,12 @@ use crate::network::Distant;
 use crate::usage::Asked;
 use crate::world::{Bug, REGIONS, Region, Scenario, System, World};
 
-/// How many clients a reaper deals with at once.
+/// How many clients a reaper finds in one go.
 const REAPED_AT_ONCE: usize = 500;
+
+/// How many of them it deals with at a time. One by one it does not keep up with the large world:
+/// whoever is busy is due every half a minute, if only to find that nothing is.
+const REAPED_TOGETHER: usize = 32;
 
 /// How long the world is left alone in the end: idle leases are given back, silent ones end, wait in
 /// suspense and go back.
@@ -119,27 +124,29 @@ async fn reaper(world: Arc<World>, region: Region) {
     loop {
         sleep(Duration::from_secs(1)).await;
         let now_ms = clock::Clock::now_ms(&*clock);
-        // None is not told apart from a failure: both mean to try again.
+        // Nothing is not told apart from a failure: both mean to try again.
         let due = store.due(now_ms, REAPED_AT_ONCE).await.unwrap_or_default();
-        for client in due {
-            let stamp = Stamp { entry: world.mint.mint(now_ms), at_ms: now_ms };
-            if world.has(Bug::ChargeInFull) {
-                charge_in_full(&world, region, client, stamp).await;
-            }
-            let reaped = if world.scenario.system == System::HeapLease || world.has(Bug::NoEvidence)
-            {
-                store.reap(client, stamp).await
-            } else {
-                ledger::reap(&store, &Asked(&world), client, stamp).await
-            };
-            let returned = reaped.map_or(0, |reaped| reaped.returned);
-            world.trace.note(world.time.elapsed(), Event::Reaped, world.number(client), returned);
-        }
+        let reap = |client| reap(&world, &store, region, client, now_ms);
+        stream::iter(due).for_each_concurrent(REAPED_TOGETHER, reap).await;
     }
 }
 
+async fn reap(world: &World, store: &Distant, region: Region, client: ClientId, now_ms: i64) {
+    let stamp = Stamp { entry: world.mint.mint(now_ms), at_ms: now_ms };
+    if world.has(Bug::ChargeInFull) {
+        charge_in_full(world, region, client, stamp).await;
+    }
+    let reaped = if world.scenario.system == System::HeapLease || world.has(Bug::NoEvidence) {
+        store.reap(client, stamp).await
+    } else {
+        ledger::reap(store, &Asked(world), client, stamp).await
+    };
+    let returned = reaped.map_or(0, |reaped| reaped.returned);
+    world.trace.note(world.time.elapsed(), Event::Reaped, world.number(client), returned);
+}
+
 /// A planted bug: a reaper that takes the whole of a silent lease for spent.
-async fn charge_in_full(world: &World, region: Region, client: ids::ClientId, stamp: Stamp) {
+async fn charge_in_full(world: &World, region: Region, client: ClientId, stamp: Stamp) {
     let ledger = &world.ledgers[region];
     let Some((balance, _)) = ledger.audit(client) else { return };
     let lapsed = balance.leases.iter().filter(|(_, lease)| lease.state == LeaseState::Lapsed);

@@ -1,9 +1,11 @@
 //! Runs simulations, and says what came of them.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread::ScopedJoinHandle;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::Parser;
 use sim::report::{self, Prices, grouped};
 use sim::world::{Bug, Scenario, System};
@@ -67,15 +69,13 @@ fn simulate(arguments: &Arguments) -> Result<bool> {
         (_, true) => Scenario::large,
         _ => Scenario::usual,
     };
-    let mut outcomes = Vec::new();
+    let mut scenarios = Vec::new();
     for seed in seeds {
-        say(&format!("seed {seed}"));
         for system in systems {
-            let outcome = run(&Scenario { bug: arguments.plant, ..scenario(*seed, *system) })?;
-            tell(&outcome);
-            outcomes.push(outcome);
+            scenarios.push(Scenario { bug: arguments.plant, ..scenario(*seed, *system) });
         }
     }
+    let outcomes = run_all(&scenarios)?;
     let rows = report::rows(&outcomes, &Prices::read()?);
     say(&format!("\n{}", report::markdown(&rows)));
     if let Some(folder) = &arguments.out {
@@ -83,6 +83,29 @@ fn simulate(arguments: &Arguments) -> Result<bool> {
         say(&format!("tables and plots are in {}", folder.display()));
     }
     Ok(outcomes.iter().all(|outcome| outcome.holds() || !outcome.scenario.system.must_hold()))
+}
+
+/// Runs every scenario, each on a thread of its own, as many at a time as there are processors.
+fn run_all(scenarios: &[Scenario]) -> Result<Vec<Outcome>> {
+    let at_once = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let mut outcomes = Vec::new();
+    for some in scenarios.chunks(at_once) {
+        for scenario in some {
+            say(&format!("seed {}: {} begins", scenario.seed, scenario.system.name()));
+        }
+        let ended: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                some.iter().map(|scenario| scope.spawn(move || run(scenario))).collect();
+            threads.into_iter().map(ScopedJoinHandle::join).collect()
+        });
+        for outcome in ended {
+            // A panic of the ledger is a finding, and its message names the place.
+            let outcome = outcome.map_err(|_| anyhow!("a simulation panicked"))??;
+            tell(&outcome);
+            outcomes.push(outcome);
+        }
+    }
+    Ok(outcomes)
 }
 
 /// Says how one run went.
@@ -97,10 +120,11 @@ fn tell(outcome: &Outcome) {
         format!("BROKEN: {}", broken.join(", "))
     };
     let name = scenario.system.name();
-    say(&format!("  {name:<15}{calls:>12} calls, trace {:016x}, {verdict_in_words}", outcome.hash));
+    let (seed, hash) = (scenario.seed, outcome.hash);
+    say(&format!("seed {seed}: {name}: {calls} calls, trace {hash:016x}, {verdict_in_words}"));
     if scenario.system.must_hold() {
         for finding in &verdict.findings {
-            say(&format!("    {finding}"));
+            say(&format!("  {finding}"));
         }
     }
 }

@@ -24,7 +24,7 @@ const DELIVERED_LATE: f64 = 0.05;
 const EVENTS_PER_MESSAGE: usize = 10;
 
 /// How long what is only of use for a while is remembered at least.
-const REMEMBERED: Duration = Duration::from_secs(180);
+const REMEMBERED: Duration = Duration::from_secs(300);
 
 /// A map that forgets what was not written for a while, so that a long run needs no more memory
 /// than a short one.

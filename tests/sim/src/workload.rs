@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use ids::{GrantId, Id as _};
@@ -203,7 +203,7 @@ fn offer(world: &Arc<World>, dice: &Dice, place: usize, client: usize, calls: us
     };
     let mut serving: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(batch.serve());
     // Most are served at once, without a task. A task polls again at once, so that no wake is lost.
-    if let Poll::Pending = serving.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+    if serving.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
         tokio::spawn(async move {
             let serving = while_alive(&life, serving);
             match impatient {

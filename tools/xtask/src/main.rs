@@ -31,6 +31,13 @@ enum Task {
         #[arg(value_enum)]
         name: Bench,
     },
+    /// Simulates the ledger in release mode: `cargo xtask sim --help`.
+    #[command(disable_help_flag = true)]
+    Sim {
+        /// What the simulation is told.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Builds the functions' packages for Lambda on arm64 with cargo-lambda, installed by itself.
     Package {
         /// The functions to build; the three hot ones if none is named.
@@ -48,6 +55,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Test { only } => steps::run(&only),
         Task::Bench { name: Bench::Decision } => steps::bench("decision"),
+        Task::Sim { arguments } => steps::sim(&arguments),
         Task::Package { functions } => steps::package(&functions),
     };
     match outcome {

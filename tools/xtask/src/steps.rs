@@ -75,6 +75,15 @@ pub(crate) fn bench(name: &str) -> Result<()> {
     shell::run(shell::cargo().args(["bench", "--package", "tests", "--bench", name]))
 }
 
+/// Runs the simulation of the ledger.
+pub(crate) fn sim(arguments: &[String]) -> Result<()> {
+    shell::run(
+        shell::cargo()
+            .args(["run", "--release", "--quiet", "--package", "sim", "--"])
+            .args(arguments),
+    )
+}
+
 /// Builds packages for Lambda.
 pub(crate) fn package(functions: &[String]) -> Result<()> {
     let python = python::environment("package", &file("tools/xtask/package-requirements.txt"))?;
