@@ -306,6 +306,7 @@ pub async fn trouble(world: Arc<World>) {
         });
         let place = dice.below(it.processes);
         let cut = dice.millis(3_000.0, CUT_MOST_MS);
+        let cut = if world.has(Bug::LongCuts) { cut + 2 * BETWEEN_CUTS } else { cut };
         match kind {
             Some(0) => process::end(&world, place, End::Killed),
             Some(1) => process::end(&world, place, End::Lost),

@@ -24,8 +24,10 @@ pub type Region = usize;
 
 /// The system under test.
 ///
-/// To add one: say here what it is called, give it a [`Seller`](crate::process::Seller) and, if it
-/// keeps its own books, a line in [`run`](crate::run)'s last act.
+/// To add one: say here what it is called, give it a [`Seller`](crate::process::Seller) and, where
+/// processes are started, what that is made of. A system with stores of its own in each Region puts
+/// them into the [`World`], reaches them as [`Distant`](crate::network::Distant) does the home's, and
+/// loses them where [`trouble`](crate::workload::trouble) has a Region's store fail over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum System {
     /// The ledger as it is: leases, tallies that outlive a process, checkpoints, evidence.
@@ -86,6 +88,9 @@ pub enum Bug {
     NoReaper,
     /// The network holds copies of requests for longer than the policy allows.
     VeryLateCopies,
+    /// No bug of the ledger's, but more than it promises to bear: Regions are cut off for longer than
+    /// a lease and its time in suspense.
+    LongCuts,
     /// An order for credits that is delivered twice is granted under two ids.
     DoubleGrant,
 }

@@ -68,6 +68,7 @@ planted! {
     a_reaper_that_charges_in_full_is_found: ChargeInFull => DoubleCharge;
     a_reaper_that_does_not_come_is_found: NoReaper => Stranded;
     copies_that_are_later_than_allowed_are_found: VeryLateCopies => DoubleCharge;
+    cuts_that_are_longer_than_is_borne_are_found: LongCuts => LostDebit;
     grants_that_are_made_twice_are_found: DoubleGrant => Balance;
 }
 
