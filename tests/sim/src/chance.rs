@@ -17,16 +17,31 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What random numbers are drawn for. Each purpose has its own stream, so that what one system draws
+/// for its network does not change the calls that the next one is given.
+#[derive(Debug, Clone, Copy)]
+pub enum Purpose {
+    /// Clocks, delays of processes and queues.
+    Processes = 1,
+    /// What becomes of messages.
+    Network,
+    /// Who calls, and where.
+    Calls,
+    /// Who buys credits.
+    Grants,
+    /// What goes wrong when.
+    Trouble,
+}
+
 /// A stream of random numbers that follows from the run's seed.
 #[derive(Debug)]
 pub struct Dice(Mutex<StdRng>);
 
 impl Dice {
-    /// The stream for one purpose. Each has its own, so that what one system draws for its network
-    /// does not change the calls that the next one is given.
+    /// The stream for one purpose.
     #[must_use]
-    pub fn of(seed: u64, purpose: u64) -> Self {
-        let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ purpose.rotate_left(32);
+    pub fn of(seed: u64, purpose: Purpose) -> Self {
+        let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (purpose as u64).rotate_left(32);
         Self(Mutex::new(StdRng::seed_from_u64(seed)))
     }
 

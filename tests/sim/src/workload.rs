@@ -11,7 +11,7 @@ use ledger::{GrantRequest, GrantSource, Ledger as _, LedgerError, Operation, Sta
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::chance::{Dice, Event, lock, whole_ms};
+use crate::chance::{Dice, Event, Purpose, lock, whole_ms};
 use crate::network::Distant;
 use crate::process::{self, End, Process, Refusal, region_of, while_alive};
 use crate::world::{Bug, REGIONS, System, World};
@@ -123,7 +123,7 @@ impl Drop for Batch {
 
 /// Makes calls for as long as the scenario says.
 pub async fn call(world: &Arc<World>) {
-    let dice = Dice::of(world.scenario.seed, 3);
+    let dice = Dice::of(world.scenario.seed, Purpose::Calls);
     let mut sum = 0.0;
     let sums: Vec<f64> = world
         .clients
@@ -216,7 +216,7 @@ fn offer(world: &Arc<World>, dice: &Dice, place: usize, client: usize, calls: us
 
 /// Gives every client something to begin with, and starts who buys more.
 pub async fn fund(world: &Arc<World>) {
-    let dice = Arc::new(Dice::of(world.scenario.seed, 4));
+    let dice = Arc::new(Dice::of(world.scenario.seed, Purpose::Grants));
     for (number, client) in world.clients.iter().enumerate() {
         if world.scenario.system.leases() {
             // The memory ledger itself does not fail.
@@ -280,7 +280,7 @@ async fn grant(world: Arc<World>, number: usize, credits: u64, lives_ms: i64) {
 
 /// Ends processes, loses machines, sets clocks, cuts Regions off, for as long as calls are made.
 pub async fn trouble(world: Arc<World>) {
-    let dice = Dice::of(world.scenario.seed, 5);
+    let dice = Dice::of(world.scenario.seed, Purpose::Trouble);
     let it = &world.scenario;
     let processes = it.processes as f64;
     // How often what happens, per second.

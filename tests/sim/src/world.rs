@@ -10,7 +10,7 @@ use ledger::MemoryLedger;
 
 use crate::auditor::Auditor;
 use crate::baselines::{Book, Counter};
-use crate::chance::{Dice, START_MS, Time, Trace};
+use crate::chance::{Dice, Purpose, START_MS, Time, Trace};
 use crate::metrics::Metrics;
 use crate::network::Network;
 use crate::process::Fleet;
@@ -242,9 +242,9 @@ impl World {
             time,
             trace: Trace::default(),
             mint,
-            dice: Dice::of(seed, 1),
+            dice: Dice::of(seed, Purpose::Processes),
             index,
-            network: Network::new(Dice::of(seed, 2), time, scenario.bug),
+            network: Network::new(Dice::of(seed, Purpose::Network), time, scenario.bug),
             ledgers: std::array::from_fn(|_| Arc::new(MemoryLedger::new())),
             books: std::array::from_fn(|_| Book::default()),
             counters: std::array::from_fn(|_| Counter::default()),

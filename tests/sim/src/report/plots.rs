@@ -66,8 +66,7 @@ fn bars(path: &Path, title: &str, unit: &str, values: &[(System, f64)]) -> Resul
         .map_err(failed)?;
     chart
         .configure_mesh()
-        .disable_x_mesh()
-        .light_line_style(WHITE)
+        .disable_mesh()
         .x_labels(values.len())
         .y_desc(unit)
         .label_style((FONT, 15))
@@ -121,13 +120,13 @@ fn stranded(path: &Path, rows: &[Row]) -> Result<()> {
     area.fill(&WHITE).map_err(failed)?;
     let rows: Vec<_> = rows.iter().filter(|row| row.system.leases()).collect();
     let long = rows.iter().map(|row| row.stranded.len()).max().unwrap_or(0).max(1);
-    let most = rows.iter().map(|row| row.stranded_most).max().unwrap_or(0).max(1) as f64 * 1.1;
+    let most = rows.iter().flat_map(|row| &row.stranded).copied().max().unwrap_or(0).max(1);
     let mut chart = ChartBuilder::on(&area)
         .caption("Credits stranded in the leases of processes that are gone", (FONT, 22))
         .margin(16)
         .x_label_area_size(48)
         .y_label_area_size(80)
-        .build_cartesian_2d(0.0..long as f64, 0.0..most)
+        .build_cartesian_2d(0.0..long as f64, 0.0..most as f64 * 1.1)
         .map_err(failed)?;
     chart
         .configure_mesh()
@@ -191,20 +190,25 @@ fn waits(path: &Path, rows: &[Row]) -> Result<()> {
         .axis_desc_style((FONT, 16))
         .draw()
         .map_err(failed)?;
-    for row in rows {
-        let colour = colour(row.system);
+    // Two may be the same: those that are drawn first are wider, and are seen behind the others.
+    for (at, row) in rows.iter().enumerate().rev() {
+        let (colour, width) = (colour(row.system), 2 + at as u32);
         let points: Vec<_> = QUANTILES
             .iter()
             .enumerate()
             .map(|(at, part)| (at as f64, row.metrics.waits.quantile_ms(*part).max(LEAST_MS)))
             .collect();
         chart
-            .draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))
+            .draw_series(LineSeries::new(points.clone(), colour.stroke_width(width)))
             .map_err(failed)?
             .label(row.system.name())
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], colour.stroke_width(3)));
+            .legend(move |(x, y)| {
+                PathElement::new([(x, y), (x + 24, y)], colour.stroke_width(width))
+            });
         chart
-            .draw_series(points.into_iter().map(|point| Circle::new(point, 4, colour.filled())))
+            .draw_series(
+                points.into_iter().map(|point| Circle::new(point, 3 + width / 2, colour.filled())),
+            )
             .map_err(failed)?;
     }
     chart
