@@ -43,7 +43,8 @@ fn the_ledger_keeps_its_promises_whatever_happens() {
 
 /// What the auditor finds when this is wrong with the ledger.
 fn found(bug: Bug) -> BTreeSet<Broken> {
-    let scenario = Scenario { bug: Some(bug), ..Scenario::small(1, System::Ledger) };
+    let duration = Duration::from_secs(100);
+    let scenario = Scenario { bug: Some(bug), duration, ..Scenario::small(1, System::Ledger) };
     outcome(&scenario).verdict.broken.into_keys().collect()
 }
 
