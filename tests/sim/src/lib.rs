@@ -151,7 +151,12 @@ async fn charge_in_full(world: &World, region: Region, client: ClientId, stamp: 
     let Some((balance, _)) = ledger.audit(client) else { return };
     let lapsed = balance.leases.iter().filter(|(_, lease)| lease.state == LeaseState::Lapsed);
     let settlements = lapsed
-        .map(|(id, lease)| ledger::Settlement { lease: *id, used: lease.amount, close: true })
+        .map(|(id, lease)| ledger::Settlement {
+            lease: *id,
+            escrow: None,
+            used: lease.amount,
+            close: true,
+        })
         .collect();
     let _ = ledger::Lender::settle(&**ledger, client, settlements, stamp).await;
 }

@@ -104,7 +104,12 @@ impl UsageStore {
 pub struct Asked<'a>(pub &'a World);
 
 impl Evidence for Asked<'_> {
-    async fn spent_from(&self, _: ClientId, lease: LeaseId) -> Result<Option<u64>, StoreFault> {
+    async fn spent_from(
+        &self,
+        _: ClientId,
+        lease: LeaseId,
+        _: Option<LeaseId>,
+    ) -> Result<Option<u64>, StoreFault> {
         sleep(self.0.dice.millis(2.0, 8.0)).await;
         if self.0.dice.chance(NOT_TAKEN) {
             return Err(StoreFault::TimedOut("no answer".to_owned()));
