@@ -124,8 +124,7 @@ impl Stack {
         platform.meter.holder().drain().await;
         let clients = self.clients.lock().expect("no test panicked with it").clone();
         for client in clients {
-            let balance =
-                platform.core.ledger.balance(client).await.expect("a balance can be read");
+            let balance = self.balance(client).await;
             assert_eq!(invariants::violations(&balance, None), [], "{client}");
             assert_eq!(balance.accounts.leased, 0, "{client} has leases after all were given back");
             assert_eq!(balance.accounts.held, 0, "{client} has holds after all jobs have ended");
@@ -215,13 +214,21 @@ impl Stack {
         hours.iter().fold(Spending::default(), |sum, hour| sum.plus(&hour.spending))
     }
 
+    /// A client's balance as it is now.
+    ///
+    /// # Panics
+    /// If it cannot be read.
+    pub async fn balance(&self, client: ClientId) -> Balance {
+        self.platform().core.ledger.balance(client).await.expect("a balance can be read")
+    }
+
     /// A client's balance, once every holder has reported what it used.
     ///
     /// # Panics
     /// If it cannot be read.
     pub async fn settled(&self, client: ClientId) -> Balance {
         self.platform().meter.holder().drain().await;
-        self.platform().core.ledger.balance(client).await.expect("a balance can be read")
+        self.balance(client).await
     }
 }
 

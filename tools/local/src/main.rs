@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use clap::builder::NonEmptyStringValueParser;
 use local::demo::Demo;
 use local::service::{Service, ServiceConfig};
 use maas_aws::telemetry::{LogFormat, start};
@@ -26,15 +27,20 @@ struct Arguments {
     #[arg(long)]
     no_pool: bool,
     /// Share leased credits through the Valkey or Redis server at this URL.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = valkey_url)]
     valkey: Option<String>,
     /// Tell of usage by way of the Kafka brokers at HOST:PORT, several with commas between. Takes
     /// `cargo run --features kafka`.
-    #[arg(long, value_name = "SERVERS")]
+    #[arg(long, value_name = "SERVERS", value_parser = NonEmptyStringValueParser::new())]
     kafka: Option<String>,
     /// What to log: `warn`, `info`, or a filter such as `info,ledger=debug`.
     #[arg(long, default_value = "warn")]
     log: String,
+}
+
+fn valkey_url(text: &str) -> Result<String, &'static str> {
+    let host = text.strip_prefix("redis://").filter(|host| !host.is_empty());
+    host.map(|_| text.to_owned()).ok_or("give a URL such as redis://127.0.0.1:6379")
 }
 
 fn main() -> ExitCode {

@@ -49,12 +49,16 @@ enum Task {
 enum Bench {
     /// What deciding on a call costs: token, entitlement and credit.
     Decision,
+    /// What counting a call costs: from a lease, as here, and with a write per call.
+    Ledger,
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Test { only } => steps::run(&only),
-        Task::Bench { name: Bench::Decision } => steps::bench("decision"),
+        Task::Bench { name } => steps::bench(
+            &name.to_possible_value().map_or_else(String::new, |it| it.get_name().to_owned()),
+        ),
         Task::Sim { arguments } => steps::sim(&arguments),
         Task::Package { functions } => steps::package(&functions),
     };

@@ -72,7 +72,11 @@ pub(crate) fn run(only: &[Step]) -> Result<()> {
 
 /// Runs one benchmark.
 pub(crate) fn bench(name: &str) -> Result<()> {
-    shell::run(shell::cargo().args(["bench", "--package", "tests", "--bench", name]))
+    shell::run(
+        shell::cargo()
+            .args(["bench", "--package", "tests", "--bench", name])
+            .env("VALKEY_SERVER", valkey_server()?),
+    )
 }
 
 /// Runs the simulation of the ledger.
