@@ -11,13 +11,10 @@
 
 mod lease;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use clock::SharedClock;
-use dashmap::DashMap;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use ids::{ClientId, LeaseId, Mint};
@@ -26,6 +23,8 @@ pub use self::lease::Spent;
 use self::lease::{HeldLease, millis};
 use crate::policy::{CLOCK_SKEW_MS, LeasePolicy, RECONCILE_WINDOW_MS};
 use crate::store::{LeaseRequest, LedgerError, Lender, Settlement, Stamp, StoreFault};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{ArcSwapOption, AsyncMutex, DashMap, Mutex, MutexGuard, PoisonError, spawn};
 use crate::tally::{Announced, HeapSlots, LEASE_MAX, Operation, Slots, Tally};
 use crate::usage::UsageSink;
 
@@ -68,7 +67,7 @@ struct Cell {
     active: ArcSwapOption<HeldLease>,
     /// Leases that nothing is spent from any more, but of which somebody has yet to be told.
     closed: Mutex<Vec<Arc<HeldLease>>>,
-    asking: tokio::sync::Mutex<Asking>,
+    asking: AsyncMutex<Asking>,
     renewing_ahead: AtomicBool,
     /// Monotonic milliseconds of the last spend.
     last_spend_ms: AtomicU64,
@@ -341,7 +340,7 @@ impl<L: Lender> Holder<L> {
 
     fn renew_ahead(self: &Arc<Self>, client: ClientId, cell: Arc<Cell>) {
         let holder = Arc::clone(self);
-        tokio::spawn(async move {
+        spawn(async move {
             {
                 let mut asking = cell.asking.lock().await;
                 // Whoever had the lock before may have renewed already.

@@ -35,7 +35,12 @@ mod memory;
 pub mod policy;
 mod reconcile;
 mod store;
+mod sync;
 mod tally;
+// Declared here, not in `tally`: whoever compiles that file with other atomics leaves these out.
+#[cfg(test)]
+#[path = "tally/tests.rs"]
+mod tally_tests;
 mod usage;
 
 pub use backend::{BalanceStore, Commit, Companion, Known};

@@ -1,12 +1,12 @@
 //! A lease in a holder's hands.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use clock::SharedClock;
 use ids::{ClientId, LeaseId};
 
 use crate::store::Leased;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::tally::Tally;
 use crate::usage::{Source, UsageEvent};
 

@@ -1,0 +1,13 @@
+//! What the tally and the holder share between threads and tasks.
+//!
+//! They take all of it from here, and name each other by `crate`, so that two tests can compile the
+//! same source with instrumented kinds in this module's place: `tests/orderings.rs` with Loom's
+//! atomics, `tests/interleavings.rs` with Shuttle's.
+
+pub(crate) use std::sync::atomic;
+pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub(crate) use arc_swap::ArcSwapOption;
+pub(crate) use dashmap::DashMap;
+pub(crate) use tokio::spawn;
+pub(crate) use tokio::sync::Mutex as AsyncMutex;
