@@ -41,6 +41,11 @@ const ATTEMPTS: u32 = 3;
 /// How many clients' reports are under way at once.
 const REPORTS_AT_ONCE: usize = 32;
 
+/// How long a lease's tally is kept after the sink has taken the last of it. A sink may lose what it
+/// has taken, as a queue in memory does that dies together with this process; whoever finds the tally
+/// tells all of it again, which counts nothing twice.
+const KEPT_FOR: Duration = Duration::from_secs(10);
+
 /// How many events the sink is offered at once.
 const EVENTS_AT_ONCE: usize = 500;
 
@@ -211,13 +216,13 @@ impl<L: Lender> Holder<L> {
     /// Gives back what is idle or about to end, reports what has not been reported for a while, and
     /// tells the sink what is new. Called every second.
     pub async fn sweep(&self) {
-        self.tell_all(self.policy.checkpoint).await;
+        self.tell_all(self.policy.checkpoint, KEPT_FOR).await;
     }
 
     /// Reports everything there is to report, and keeps the leases. Called when the process may be
     /// frozen and not wake up again.
     pub async fn flush(&self) {
-        self.tell_all(Duration::ZERO).await;
+        self.tell_all(Duration::ZERO, KEPT_FOR).await;
     }
 
     /// Gives back everything. Called when the process ends.
@@ -225,17 +230,19 @@ impl<L: Lender> Holder<L> {
         for (_, cell) in self.snapshot() {
             cell.replace(None);
         }
-        self.tell_all(Duration::ZERO).await;
+        self.tell_all(Duration::ZERO, Duration::ZERO).await;
     }
 
-    async fn tell_all(&self, checkpoint: Duration) {
+    /// Tells of everything that was not told for `checkpoint`, and forgets the closed leases that the
+    /// sink has known all of for `kept`.
+    async fn tell_all(&self, checkpoint: Duration, kept: Duration) {
         let cells = self.snapshot();
         let reports: Vec<_> =
             cells.iter().map(|(client, cell)| self.look_after(*client, cell, checkpoint)).collect();
         let reports = stream::iter(reports).buffer_unordered(REPORTS_AT_ONCE).collect::<()>();
         tokio::join!(reports, self.publish(&cells));
         for (client, cell) in cells {
-            self.forget_told(&cell);
+            self.forget_told(&cell, kept);
             drop(cell);
             self.cells.remove_if(&client, |_, cell| {
                 // Nobody else has the cell, and while the map's shard is locked nobody gets it.
@@ -460,7 +467,7 @@ impl<L: Lender> Holder<L> {
         let usable = lease.usable(&self.clock);
         // The old lease is closed only now, so that nobody had to wait for the new one.
         cell.replace(Some(Arc::new(lease)));
-        self.forget_told(cell);
+        self.forget_told(cell, KEPT_FOR);
         if !usable {
             // Asking once more would only bring another one as late.
             let late = StoreFault::TimedOut("the lease had ended when it came".to_owned());
@@ -544,7 +551,7 @@ impl<L: Lender> Holder<L> {
     /// Tells the sink what was spent since it was told last.
     async fn publish(&self, cells: &[(ClientId, Arc<Cell>)]) {
         let Some(sink) = &self.sink else { return };
-        let at_ms = self.clock.now_ms();
+        let (now, at_ms) = (self.clock.monotonic(), self.clock.now_ms());
         let news: Vec<_> = cells
             .iter()
             .flat_map(|(client, cell)| cell.leases().into_iter().map(move |lease| (client, lease)))
@@ -554,7 +561,7 @@ impl<L: Lender> Holder<L> {
             match sink.take(batch.iter().map(|(event, _)| event.clone()).collect()).await {
                 Ok(()) => {
                     for (event, lease) in batch {
-                        lease.published(event.spending.credits());
+                        lease.published(event.spending.credits(), now);
                     }
                 }
                 // They are offered again with the next sweep.
@@ -566,12 +573,14 @@ impl<L: Lender> Holder<L> {
         }
     }
 
-    /// Drops the closed leases of which both the ledger and the sink know everything.
-    fn forget_told(&self, cell: &Cell) {
+    /// Drops the closed leases of which both the ledger and the sink know everything, the sink for
+    /// `kept` already.
+    fn forget_told(&self, cell: &Cell, kept: Duration) {
+        let now = self.clock.monotonic();
         cell.closed().retain(|lease| {
             let told = lease.settled.load(Ordering::Acquire)
                 && lease.tally.is_final()
-                && (self.sink.is_none() || lease.is_published());
+                && (self.sink.is_none() || lease.is_published_for(kept, now));
             if told {
                 lease.tally.end();
             }

@@ -505,6 +505,45 @@ async fn the_sink_learns_of_everything_that_was_spent_and_on_what() {
     assert_eq!(sink.events.lock().unwrap().len(), told);
 }
 
+#[tokio::test]
+async fn what_a_sink_took_and_lost_is_told_again_by_the_next_holder() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let (hand, clock) = manual();
+    let mint = mint();
+    let client = client_with(&ledger, &mint, 1_000, START_MS).await;
+    let slots = Arc::new(Surviving::default());
+    let policy = LeasePolicy::default();
+    // A sink that takes everything, like a queue in memory.
+    let holder = || {
+        let sink = Arc::new(Moody { asked: AtomicUsize::new(1), ..Moody::default() });
+        let (ledger, clock, mint) = (Arc::clone(&ledger), Arc::clone(&clock), Arc::clone(&mint));
+        let holder = Holder::new(ledger, clock, mint, policy.clone())
+            .with_slots(Arc::clone(&slots) as Arc<dyn Slots>)
+            .with_sink(Arc::clone(&sink) as Arc<dyn UsageSink>);
+        (Arc::new(holder), sink)
+    };
+    let (killed, lost) = holder();
+    killed.spend(client, NORMAL, 3).await.unwrap();
+    hand.advance(policy.idle);
+    // The lease goes back, and the sink is told; then both die.
+    killed.sweep().await;
+    assert_eq!(lost.events.lock().unwrap().len(), 1);
+    drop(killed);
+    let (next, sink) = holder();
+    next.sweep().await;
+    let told = sink.events.lock().unwrap().clone();
+    assert_eq!(told.iter().map(|event| event.spending.credits()).sum::<u64>(), 3);
+    assert_eq!(assert_balances(&ledger, client).accounts.spent, 3);
+    // After a while it is safe, and forgotten.
+    hand.advance(Duration::from_secs(10));
+    next.sweep().await;
+    let (_, quiet) = holder();
+    next.sweep().await;
+    assert!(quiet.events.lock().unwrap().is_empty());
+    let left = slots.left_behind();
+    assert!(left.iter().all(|slot| !ledger::holds_tally(slot.words())));
+}
+
 /// Refuses every change for its load, for as long as it is told to.
 #[derive(Debug)]
 struct Throttling {

@@ -42,6 +42,8 @@ pub(super) struct HeldLease {
     told_at_ms: AtomicU64,
     /// What the sink was told that is spent, in credits.
     published: AtomicU64,
+    /// When, in monotonic milliseconds.
+    published_at_ms: AtomicU64,
 }
 
 impl HeldLease {
@@ -66,6 +68,7 @@ impl HeldLease {
             told: AtomicU64::new(0),
             told_at_ms: AtomicU64::new(millis(opened)),
             published: AtomicU64::new(0),
+            published_at_ms: AtomicU64::new(0),
         }
     }
 
@@ -129,13 +132,16 @@ impl HeldLease {
     }
 
     /// Notes what the sink was told.
-    pub(super) fn published(&self, total: u64) {
+    pub(super) fn published(&self, total: u64, now: Duration) {
         self.published.fetch_max(total, Ordering::AcqRel);
+        self.published_at_ms.store(millis(now), Ordering::Release);
     }
 
-    /// Whether the sink knows all that was spent so far.
-    pub(super) fn is_published(&self) -> bool {
-        self.published.load(Ordering::Acquire) == self.tally.spending().credits()
+    /// Whether the sink has known for so long all that was spent.
+    pub(super) fn is_published_for(&self, time: Duration, now: Duration) -> bool {
+        let spent = self.tally.spending().credits();
+        let waited_ms = millis(now).saturating_sub(self.published_at_ms.load(Ordering::Acquire));
+        self.published.load(Ordering::Acquire) == spent && (spent == 0 || waited_ms >= millis(time))
     }
 }
 
