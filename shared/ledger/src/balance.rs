@@ -276,7 +276,12 @@ impl Balance {
         let mut change = Change::new(EntryKind::Lease, stamp.entry, stamp.at_ms);
         let settled = self.add_settlements(&mut change, &request.settle, stamp)?;
 
-        if let Some(lease) = self.leases.get(&request.id) {
+        // As the settlements leave it, should one of them be about the very lease that is asked for.
+        let reported = change.leases.iter().find_map(|(id, change)| match change {
+            LeaseChange::Update { lease, .. } if *id == request.id => Some(lease),
+            _ => None,
+        });
+        if let Some(lease) = reported.or_else(|| self.leases.get(&request.id)) {
             // Asked again, because the first answer was lost; or a copy that nobody waits for.
             let leased = self.leased(lease, self.accounts.available);
             return Ok(self.commit_or_done(change, settled, leased));

@@ -302,6 +302,11 @@ impl<L: Ledger> Bench<L> {
             assert_eq!(leased.credits, 10);
         }
         assert_eq!(self.balance(client).await.accounts.leased, 10);
+        // Whoever is done with it in the same breath does not have it.
+        let done = Settlement { lease: id, escrow: None, used: 3, close: true };
+        let leased = self.lease(client, id, 10, 1, vec![done], START_MS).await.unwrap();
+        assert_eq!(leased.credits, 0);
+        assert_eq!(self.balance(client).await.accounts.leased, 0);
         let request = LeaseRequest {
             id: self.lease_id(),
             need: 0,
