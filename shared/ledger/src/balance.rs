@@ -641,12 +641,15 @@ impl Balance {
     }
 
     /// Gives the credits of `taken` back to their grants. A grant that has ended meanwhile takes
-    /// them too, and the reaper is called to expire them.
+    /// them too, and the reaper is called to expire them; to one that is yet to end it is called
+    /// then, as nobody made that appointment while nothing was left of it.
     fn give_back(&self, change: &mut Change, taken: &Slices, now_ms: i64) {
-        for (grant, credits) in taken {
-            change.move_grant(*grant, credits.cast_signed());
-            if self.grants.get(grant).is_some_and(|grant| grant.expires_at_ms <= now_ms) {
-                change.due = sooner(change.due, now_ms);
+        for (id, credits) in taken {
+            change.move_grant(*id, credits.cast_signed());
+            let Some(grant) = self.grants.get(id) else { continue };
+            // There is always an appointment for escrows.
+            if grant.expires_at_ms <= now_ms || grant.source != GrantSource::Escrow {
+                change.due = sooner(change.due, grant.expires_at_ms.max(now_ms));
             }
         }
     }

@@ -31,7 +31,7 @@ const DAY_MS: i64 = 86_400_000;
 const TTL_MS: i64 = 30_000;
 
 /// How many cases [`run`] goes through.
-pub const CASES: usize = 15;
+pub const CASES: usize = 16;
 
 /// Runs every case against `ledger`, each with clients of its own, and panics at the first promise
 /// that is not kept.
@@ -59,6 +59,7 @@ pub async fn run<L: Ledger>(ledger: Arc<L>, seed: u64) {
         a_late_report_is_honoured_while_the_lease_is_in_suspense
         credits_are_spent_soonest_to_end_first_and_expire
         a_hold_is_resolved_once
+        credits_that_come_back_expire_in_time
         a_hold_never_takes_more_than_there_is
         many_holders_never_take_more_than_there_is
     }
@@ -485,6 +486,21 @@ impl<L: Ledger> Bench<L> {
         assert_eq!((accounts.held, accounts.spent, accounts.available), (0, 6, 14));
         let unknown = self.resolve(client, self.mint.mint(START_MS), 0).await;
         assert_eq!(unknown.unwrap_err(), LedgerError::UnknownHold);
+    }
+
+    async fn credits_that_come_back_expire_in_time(&self) {
+        let client = self.client(&[(5, 1)]).await;
+        let job: JobId = self.mint.mint(START_MS);
+        self.hold(client, job, 5).await.unwrap();
+        // The reaper comes while nothing is left that could expire.
+        self.reap(client, START_MS).await;
+        self.resolve(client, job, 2).await.unwrap();
+        let end_ms = START_MS + DAY_MS;
+        let due = answered!(self.ledger.due(end_ms, 10_000)).unwrap();
+        assert!(due.contains(&client), "the reaper is not told of credits that came back");
+        self.reap(client, end_ms).await;
+        let accounts = self.balance(client).await.accounts;
+        assert_eq!((accounts.spent, accounts.expired, accounts.available), (2, 3, 0));
     }
 
     async fn a_hold_never_takes_more_than_there_is(&self) {
