@@ -1,0 +1,463 @@
+//! A branch between holders and a client's home, through sequences of calls and mishaps that nobody
+//! thought of.
+//!
+//! What is checked needs no model of how a branch plans: at every step, what holders have spent and
+//! all that anybody could still spend is no more than was granted; and once everything is over, home
+//! has charged what was spent, and the rest is the client's again.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use clock::{Clock as _, ManualClock, SharedClock, Timestamp};
+use ids::{ClientId, GrantId, Id as _, JobId, LeaseId, Mint};
+use ledger::invariants::violations;
+use ledger::policy::CLOCK_SKEW_MS;
+use ledger::{
+    Balance, BalanceStore, Branch, Change, Commit, Companion, EscrowPolicy, Evidence, GrantRequest,
+    GrantSource, Hold, LeaseRequest, LeaseState, Leased, Ledger as _, LedgerError, Lender,
+    MemoryLedger, Settlement, Stamp, StoreFault,
+};
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::Config;
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
+use tokio::runtime::{Builder, Runtime};
+
+const START_MS: i64 = 1_767_225_600_000;
+const TTL_MS: i64 = 10_000;
+/// What the client has, and when each grant ends.
+const GRANTS: [(u64, i64); 3] = [(5, 40_000), (30, 300_000), (65, 30 * 86_400_000)];
+
+#[derive(Debug, Clone)]
+enum Step {
+    Lease {
+        need: u64,
+        more: u64,
+    },
+    /// Asks again for the lease whose answer was lost.
+    AskAgain,
+    /// Reports that the lease whose answer was lost will not be used.
+    Abandon,
+    Spend {
+        lease: usize,
+        credits: u64,
+    },
+    /// Reports on a lease, again if it is closed already.
+    Settle {
+        lease: usize,
+        close: bool,
+    },
+    Tend,
+    GiveBack,
+    ReapAtHome,
+    Pass(u64),
+    LoseAnswerOfHome,
+    CutOffHome(bool),
+    StockIsDown(bool),
+    EmptyStock,
+}
+
+/// Nothing need be known to say what may happen next.
+#[derive(Debug, Clone)]
+struct Mishaps;
+
+impl ReferenceStateMachine for Mishaps {
+    type State = Self;
+    type Transition = Step;
+
+    fn init_state() -> BoxedStrategy<Self> {
+        Just(Self).boxed()
+    }
+
+    fn transitions(_: &Self) -> BoxedStrategy<Step> {
+        let pass = vec![1, 300, 1_000, 3_000, 9_000, 20_000, 61_000, 200_000];
+        prop_oneof![
+            12 => (1..5_u64, 0..9_u64).prop_map(|(need, more)| Step::Lease { need, more }),
+            3 => Just(Step::AskAgain),
+            1 => Just(Step::Abandon),
+            12 => (0..9_usize, 1..5_u64).prop_map(|(lease, credits)| Step::Spend { lease, credits }),
+            8 => (0..9_usize, any::<bool>())
+                .prop_map(|(lease, close)| Step::Settle { lease, close }),
+            4 => Just(Step::Tend),
+            1 => Just(Step::GiveBack),
+            2 => Just(Step::ReapAtHome),
+            8 => select(pass).prop_map(Step::Pass),
+            2 => Just(Step::LoseAnswerOfHome),
+            2 => any::<bool>().prop_map(Step::CutOffHome),
+            2 => any::<bool>().prop_map(Step::StockIsDown),
+            1 => Just(Step::EmptyStock),
+        ]
+        .boxed()
+    }
+
+    fn apply(state: Self, _: &Step) -> Self {
+        state
+    }
+}
+
+/// A client's home behind a wire that can be cut, and that can lose an answer.
+#[derive(Debug, Default)]
+struct Home {
+    ledger: MemoryLedger,
+    is_cut: AtomicBool,
+    loses_answer: AtomicBool,
+}
+
+impl Home {
+    fn reach(&self) -> Result<(), StoreFault> {
+        if self.is_cut.load(Relaxed) {
+            return Err(StoreFault::Failed("the wire is cut".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn answer<T>(&self, answer: T) -> Result<T, LedgerError> {
+        if self.loses_answer.swap(false, Relaxed) {
+            return Err(StoreFault::TimedOut("the answer was lost".to_owned()).into());
+        }
+        Ok(answer)
+    }
+}
+
+impl Lender for Home {
+    async fn lease(
+        &self,
+        client: ClientId,
+        request: LeaseRequest,
+        stamp: Stamp,
+    ) -> Result<Leased, LedgerError> {
+        self.reach()?;
+        let leased = self.ledger.lease(client, request, stamp).await?;
+        self.answer(leased)
+    }
+
+    async fn settle(
+        &self,
+        client: ClientId,
+        settlements: Vec<Settlement>,
+        stamp: Stamp,
+    ) -> Result<(), LedgerError> {
+        self.reach()?;
+        self.ledger.settle(client, settlements, stamp).await?;
+        self.answer(())
+    }
+}
+
+/// A stock that can be down, and that can be lost.
+#[derive(Debug, Default)]
+struct Stock {
+    kept: Mutex<Arc<MemoryLedger>>,
+    is_down: AtomicBool,
+}
+
+impl Stock {
+    fn reach(&self) -> Result<Arc<MemoryLedger>, StoreFault> {
+        if self.is_down.load(Relaxed) {
+            return Err(StoreFault::TimedOut("the stock is down".to_owned()));
+        }
+        Ok(Arc::clone(&self.kept.lock().unwrap()))
+    }
+}
+
+impl BalanceStore for Stock {
+    async fn create(&self, balance: Balance) -> Result<(), StoreFault> {
+        self.reach()?.create(balance).await
+    }
+
+    async fn load(&self, client: ClientId) -> Result<Option<Balance>, StoreFault> {
+        self.reach()?.load(client).await
+    }
+
+    async fn load_hold(&self, client: ClientId, job: JobId) -> Result<Option<Hold>, StoreFault> {
+        self.reach()?.load_hold(client, job).await
+    }
+
+    async fn commit(
+        &self,
+        balance: &Balance,
+        change: &Change,
+        companion: Option<Companion>,
+    ) -> Result<Commit, StoreFault> {
+        self.reach()?.commit(balance, change, companion).await
+    }
+
+    async fn overdue(&self, now_ms: i64, limit: usize) -> Result<Vec<ClientId>, StoreFault> {
+        self.reach()?.overdue(now_ms, limit).await
+    }
+}
+
+/// A lease in a holder's hands.
+#[derive(Debug, Clone)]
+struct Held {
+    id: LeaseId,
+    escrow: Option<LeaseId>,
+    amount: u64,
+    used: u64,
+    /// Until when its holder spends from it.
+    until_ms: i64,
+    closed: bool,
+}
+
+/// What usage events tell: all that was spent, at once.
+#[derive(Debug, Default)]
+struct Usage(Mutex<Vec<Held>>);
+
+impl Evidence for Usage {
+    async fn spent_from(
+        &self,
+        _: ClientId,
+        lease: LeaseId,
+        _: Option<LeaseId>,
+    ) -> Result<Option<u64>, StoreFault> {
+        let about = |held: &&Held| held.id == lease || held.escrow == Some(lease);
+        Ok(Some(self.0.lock().unwrap().iter().filter(about).map(|held| held.used).sum()))
+    }
+}
+
+struct World {
+    runtime: Runtime,
+    home: Arc<Home>,
+    stock: Arc<Stock>,
+    usage: Usage,
+    branch: Branch<Home, Stock>,
+    hand: Arc<ManualClock>,
+    mint: Arc<Mint>,
+    client: ClientId,
+    granted: u64,
+    unanswered: Option<(LeaseRequest, Stamp)>,
+}
+
+impl World {
+    fn new() -> Self {
+        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+        let hand = ManualClock::at(Timestamp::from_millisecond(START_MS).unwrap());
+        let mint = Arc::new(Mint::seeded([5; 32]));
+        let (home, stock) = (Arc::new(Home::default()), Arc::new(Stock::default()));
+        let branch = Branch::new(
+            Arc::clone(&home),
+            Arc::clone(&stock),
+            Arc::clone(&hand) as SharedClock,
+            Arc::clone(&mint),
+            EscrowPolicy { initial: 12, share: 2, ..EscrowPolicy::shared() },
+        );
+        let client = mint.mint(START_MS);
+        let (usage, unanswered) = (Usage::default(), None);
+        let runtime = runtime.unwrap();
+        let mut granted = 0;
+        runtime.block_on(async {
+            home.ledger.open(client).await.unwrap();
+            for (credits, ends_in_ms) in GRANTS {
+                let id = mint.mint(START_MS);
+                let (expires_at_ms, source) = (START_MS + ends_in_ms, GrantSource::TopUp);
+                let request = GrantRequest { id, credits, expires_at_ms, source };
+                let stamp = Stamp { entry: mint.mint(START_MS), at_ms: START_MS };
+                home.ledger.grant(client, request, stamp).await.unwrap();
+                granted += credits;
+            }
+        });
+        Self { runtime, home, stock, usage, branch, hand, mint, client, granted, unanswered }
+    }
+
+    fn stamp(&self) -> Stamp {
+        let at_ms = self.hand.now_ms();
+        Stamp { entry: self.mint.mint(at_ms), at_ms }
+    }
+
+    fn ask(&mut self, request: LeaseRequest, stamp: Stamp) {
+        let lease = self.branch.lease(self.client, request.clone(), stamp);
+        match self.runtime.block_on(lease) {
+            Ok(leased) if leased.credits > 0 => self.usage.0.lock().unwrap().push(Held {
+                id: request.id,
+                escrow: leased.escrow,
+                amount: leased.credits,
+                used: 0,
+                until_ms: stamp.at_ms + TTL_MS - CLOCK_SKEW_MS,
+                closed: false,
+            }),
+            Ok(_) => {}
+            Err(LedgerError::Store(_)) => self.unanswered = Some((request, stamp)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn settle(&self, settlement: Settlement) {
+        let settled = self.branch.settle(self.client, vec![settlement], self.stamp());
+        match self.runtime.block_on(settled) {
+            Ok(()) | Err(LedgerError::Store(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn abandon(&mut self) {
+        if let Some((request, _)) = self.unanswered.take() {
+            self.settle(Settlement { lease: request.id, escrow: None, used: 0, close: true });
+        }
+    }
+
+    fn report(&self, lease: usize, close: bool) {
+        let held = {
+            let mut leases = self.usage.0.lock().unwrap();
+            let Some(held) = leases.iter_mut().rev().nth(lease) else { return };
+            held.closed |= close;
+            held.clone()
+        };
+        let Held { id, escrow, used, closed, .. } = held;
+        self.settle(Settlement { lease: id, escrow, used, close: closed });
+    }
+
+    fn tend(&self) {
+        // What cannot be done now is done later.
+        let _ = self.runtime.block_on(self.branch.tend(self.client, &self.usage));
+    }
+
+    fn reap_at_home(&self) {
+        let reap = ledger::reap(&self.home.ledger, &self.usage, self.client, self.stamp());
+        self.runtime.block_on(reap).unwrap();
+    }
+
+    fn at_home(&self) -> Balance {
+        self.home.ledger.audit(self.client).unwrap().0
+    }
+
+    fn in_stock(&self) -> Balance {
+        let kept = self.stock.kept.lock().unwrap().audit(self.client);
+        kept.map_or_else(|| Balance::empty(self.client), |(balance, _)| balance)
+    }
+
+    fn check(&self) {
+        let (home, stock, now_ms) = (self.at_home(), self.in_stock(), self.hand.now_ms());
+        assert_eq!(violations(&home, None), [], "{home:?}");
+        assert_eq!(violations(&stock, None), [], "{stock:?}");
+        let leases = self.usage.0.lock().unwrap();
+        let spent: u64 = leases.iter().map(|held| held.used).sum();
+        assert!(home.accounts.spent <= spent, "charged {} of {spent}", home.accounts.spent);
+        // With holders, in the stock, and on its way to either.
+        let live = leases.iter().filter(|held| !held.closed && now_ms < held.until_ms);
+        let live: u64 = live.map(|held| held.amount - held.used).sum();
+        let lendable = stock.grants.values().filter(|grant| grant.expires_at_ms > now_ms);
+        let lendable: u64 = lendable.map(|grant| grant.left).sum();
+        let open = |balance: &Balance, id: LeaseId| {
+            let lease = balance.leases.get(&id).filter(|it| it.state == LeaseState::Open);
+            lease.map_or(0, |lease| lease.amount)
+        };
+        let came = |id: LeaseId| stock.grants.contains_key(&GrantId::from_ulid(id.ulid()));
+        let asked = stock.supply.asking.filter(|asking| !came(asking.lease));
+        let coming = asked.map_or(0, |asking| open(&home, asking.lease));
+        let coming = coming
+            + self
+                .unanswered
+                .as_ref()
+                .map_or(0, |(request, _)| open(&home, request.id).max(open(&stock, request.id)));
+        let spendable = home.accounts.available + lendable + live + coming;
+        assert!(
+            spent + spendable <= self.granted,
+            "{spent} are spent, {} at home, {lendable} in stock, {live} with holders and {coming} \
+             on their way can be",
+            home.accounts.available
+        );
+    }
+
+    /// Everything works again, every holder is done, and time passes.
+    fn end(mut self) {
+        self.home.is_cut.store(false, Relaxed);
+        self.home.loses_answer.store(false, Relaxed);
+        self.stock.is_down.store(false, Relaxed);
+        self.hand.advance(Duration::from_secs(2));
+        self.abandon();
+        let leases = self.usage.0.lock().unwrap().len();
+        (0..leases).for_each(|lease| self.report(lease, true));
+        for _ in 0..60 {
+            self.hand.advance(Duration::from_secs(5));
+            self.tend();
+            self.reap_at_home();
+            self.check();
+        }
+        let spent: u64 = self.usage.0.lock().unwrap().iter().map(|held| held.used).sum();
+        let (home, stock) = (self.at_home(), self.in_stock());
+        assert!(stock.grants.is_empty(), "{stock:?}");
+        assert_eq!(home.accounts.spent, spent, "{home:?}");
+        let rest = home.accounts.available + home.accounts.expired;
+        assert_eq!(rest, self.granted - spent, "{home:?}");
+    }
+}
+
+impl StateMachineTest for World {
+    type SystemUnderTest = Self;
+    type Reference = Mishaps;
+
+    fn init_test(_: &Mishaps) -> Self {
+        Self::new()
+    }
+
+    fn apply(mut it: Self, _: &Mishaps, step: Step) -> Self {
+        match step {
+            Step::Lease { need, more } => {
+                // As a holder does, which has one question at a time.
+                it.abandon();
+                let stamp = it.stamp();
+                let request = LeaseRequest {
+                    id: it.mint.mint(stamp.at_ms),
+                    need,
+                    want: need + more,
+                    share: 1,
+                    ttl_ms: TTL_MS,
+                    window_ms: 30_000,
+                    settle: Vec::new(),
+                };
+                it.ask(request, stamp);
+            }
+            Step::AskAgain => match it.unanswered.take() {
+                Some((request, stamp)) if it.hand.now_ms() - stamp.at_ms < TTL_MS / 2 => {
+                    it.ask(request, stamp);
+                }
+                late => {
+                    it.unanswered = late;
+                    it.abandon();
+                }
+            },
+            Step::Abandon => it.abandon(),
+            Step::Spend { lease, credits } => {
+                let now_ms = it.hand.now_ms();
+                let mut leases = it.usage.0.lock().unwrap();
+                if let Some(held) = leases.iter_mut().rev().nth(lease)
+                    && !held.closed
+                    && now_ms < held.until_ms
+                {
+                    held.used = (held.used + credits).min(held.amount);
+                }
+            }
+            Step::Settle { lease, close } => it.report(lease, close),
+            Step::Tend => it.tend(),
+            Step::GiveBack => {
+                let _ = it.runtime.block_on(it.branch.give_back(it.client));
+            }
+            Step::ReapAtHome => it.reap_at_home(),
+            Step::Pass(ms) => it.hand.advance(Duration::from_millis(ms)),
+            Step::LoseAnswerOfHome => it.home.loses_answer.store(true, Relaxed),
+            Step::CutOffHome(is_cut) => it.home.is_cut.store(is_cut, Relaxed),
+            Step::StockIsDown(is_down) => it.stock.is_down.store(is_down, Relaxed),
+            Step::EmptyStock => *it.stock.kept.lock().unwrap() = Arc::default(),
+        }
+        // What a lease has started in the background is done now.
+        it.runtime.block_on(tokio::task::yield_now());
+        it
+    }
+
+    fn check_invariants(it: &Self, _: &Mishaps) {
+        it.check();
+    }
+
+    fn teardown(it: Self, _: Mishaps) {
+        it.end();
+    }
+}
+
+prop_state_machine! {
+    #![proptest_config(Config { cases: 1_000, ..Config::default() })]
+
+    #[test]
+    fn whatever_happens_nothing_is_oversold_and_all_is_accounted_for(sequential 1..60 => World);
+}
