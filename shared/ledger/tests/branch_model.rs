@@ -22,12 +22,13 @@ use ledger::{
 };
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::Config;
+use proptest::test_runner::{Config, RngSeed};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use tokio::runtime::{Builder, Runtime};
 
 const START_MS: i64 = 1_767_225_600_000;
 const TTL_MS: i64 = 10_000;
+const SECOND: Duration = Duration::from_secs(1);
 /// What the client has, and when each grant ends.
 const GRANTS: [(u64, i64); 3] = [(5, 40_000), (30, 300_000), (65, 30 * 86_400_000)];
 
@@ -54,6 +55,7 @@ enum Step {
     },
     Tend,
     GiveBack,
+    /// The reaper comes twice, a second apart.
     ReapAtHome,
     Pass(u64),
     LoseAnswerOfHome,
@@ -75,7 +77,7 @@ impl ReferenceStateMachine for Mishaps {
     }
 
     fn transitions(_: &Self) -> BoxedStrategy<Step> {
-        let pass = vec![1, 300, 1_000, 3_000, 9_000, 20_000, 61_000, 200_000];
+        let pass = vec![1, 300, 1_000, 3_000, 3_000, 9_000, 9_000, 20_000, 61_000];
         prop_oneof![
             12 => (1..5_u64, 0..9_u64, proptest::option::of(0..3_usize))
                 .prop_map(|(need, more, last)| Step::Lease { need, more, last }),
@@ -86,7 +88,7 @@ impl ReferenceStateMachine for Mishaps {
                 .prop_map(|(lease, close)| Step::Settle { lease, close }),
             4 => Just(Step::Tend),
             1 => Just(Step::GiveBack),
-            2 => Just(Step::ReapAtHome),
+            3 => Just(Step::ReapAtHome),
             8 => select(pass).prop_map(Step::Pass),
             2 => Just(Step::LoseAnswerOfHome),
             2 => any::<bool>().prop_map(Step::CutOffHome),
@@ -246,7 +248,15 @@ impl World {
             Arc::clone(&stock),
             Arc::clone(&hand) as SharedClock,
             Arc::clone(&mint),
-            EscrowPolicy { initial: 12, share: 2, ..EscrowPolicy::shared() },
+            // Escrows end soon, and what has lapsed is the client's again a second later: whoever
+            // still lent from one would oversell.
+            EscrowPolicy {
+                ttl: 30 * SECOND,
+                window: SECOND,
+                initial: 12,
+                share: 2,
+                ..EscrowPolicy::shared()
+            },
         );
         let client = mint.mint(START_MS);
         let (usage, unanswered) = (Usage::default(), None);
@@ -291,9 +301,19 @@ impl World {
     fn settle(&self, settlement: Settlement) {
         let settled = self.branch.settle(self.client, vec![settlement], self.stamp());
         match self.runtime.block_on(settled) {
-            Ok(()) | Err(LedgerError::Store(_)) => {}
+            Ok(()) => {}
+            Err(LedgerError::Store(_)) => return,
             Err(error) => panic!("{error}"),
         }
+        // Whoever should know of it does: home of what it gave itself, the stock of all.
+        let Settlement { lease, escrow, used, close } = settlement;
+        let told = |balance: &Balance| match balance.leases.get(&lease) {
+            Some(lease) if lease.state != LeaseState::Settled => !close && lease.used >= used,
+            _ => true,
+        };
+        assert!(escrow.is_some() || told(&self.at_home()), "home was not told of {lease}");
+        let is_down = self.stock.is_down.load(Relaxed);
+        assert!(is_down || told(&self.in_stock()), "the stock was not told of {lease}");
     }
 
     fn abandon(&mut self) {
@@ -314,9 +334,21 @@ impl World {
         self.settlement(lease, close).into_iter().for_each(|it| self.settle(it));
     }
 
-    fn tend(&self) {
-        // What cannot be done now is done later.
-        let _ = self.runtime.block_on(self.branch.tend(self.client, &self.usage));
+    /// Looks after the escrows, or gives them back. What cannot be done now is done later.
+    fn tend(&self, all: bool) {
+        let before = self.in_stock();
+        let _ = self.runtime.block_on(async {
+            if all {
+                return self.branch.give_back(self.client).await;
+            }
+            self.branch.tend(self.client, &self.usage).await.map(|_| ())
+        });
+        let (stock, home) = (self.in_stock(), self.at_home());
+        for escrow in before.grants.keys().filter(|id| !stock.grants.contains_key(id)) {
+            let lease = home.leases.get(&LeaseId::from_ulid(escrow.ulid()));
+            let known = lease.is_none_or(|lease| lease.state == LeaseState::Settled);
+            assert!(known, "home was not told of {escrow}");
+        }
     }
 
     fn reap_at_home(&self) {
@@ -377,7 +409,7 @@ impl World {
         (0..leases).for_each(|lease| self.report(lease, true));
         for _ in 0..60 {
             self.hand.advance(Duration::from_secs(5));
-            self.tend();
+            self.tend(false);
             self.reap_at_home();
             self.check();
         }
@@ -436,11 +468,13 @@ impl StateMachineTest for World {
                 }
             }
             Step::Settle { lease, close } => it.report(lease, close),
-            Step::Tend => it.tend(),
-            Step::GiveBack => {
-                let _ = it.runtime.block_on(it.branch.give_back(it.client));
+            Step::Tend => it.tend(false),
+            Step::GiveBack => it.tend(true),
+            Step::ReapAtHome => {
+                it.reap_at_home();
+                it.hand.advance(SECOND);
+                it.reap_at_home();
             }
-            Step::ReapAtHome => it.reap_at_home(),
             Step::Pass(ms) => it.hand.advance(Duration::from_millis(ms)),
             Step::LoseAnswerOfHome => it.home.loses_answer.store(true, Relaxed),
             Step::CutOffHome(is_cut) => it.home.is_cut.store(is_cut, Relaxed),
@@ -462,7 +496,8 @@ impl StateMachineTest for World {
 }
 
 prop_state_machine! {
-    #![proptest_config(Config { cases: 1_000, ..Config::default() })]
+    // The same cases each time; another seed and a greater number find what these do not.
+    #![proptest_config(Config { cases: 2_000, rng_seed: RngSeed::Fixed(1), ..Config::default() })]
 
     #[test]
     fn whatever_happens_nothing_is_oversold_and_all_is_accounted_for(sequential 1..60 => World);
