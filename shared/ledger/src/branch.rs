@@ -22,6 +22,10 @@
 //! Holders then lease from home as if there were no branch, which costs more writes and keeps every
 //! call answered. What they report of leases out of the stock is lost with it, and told by usage
 //! events: a branch is for holders with a [`UsageSink`](crate::UsageSink).
+//!
+//! The stock may have lent a lease too whose answer was lost, under the same id. So a lease that came
+//! from home after all names itself as its escrow: what was spent of it is told to home alone, and
+//! the stock is told that nothing was.
 
 use std::fmt;
 use std::sync::Arc;
@@ -326,6 +330,20 @@ impl<H: Lender, S: BalanceStore> Inner<H, S> {
         Err(Fault::Home(late.into()))
     }
 
+    /// Tells home of leases that it lent itself. Who has one from the stock does not wait for it.
+    fn tell_home_later(self: &Arc<Self>, client: ClientId, reports: Vec<Settlement>, stamp: Stamp) {
+        if reports.is_empty() {
+            return;
+        }
+        let inner = Arc::clone(self);
+        tokio::spawn(async move {
+            // Their leases lapse otherwise, and usage events tell what was spent from them.
+            if let Err(error) = inner.home.settle(client, reports, stamp).await {
+                tracing::warn!(%client, %error, "home was not told of leases of its own");
+            }
+        });
+    }
+
     fn now_ms(&self) -> u64 {
         millis(self.clock.monotonic()).unsigned_abs()
     }
@@ -337,6 +355,23 @@ impl<H: Lender, S: BalanceStore> Inner<H, S> {
 
 fn stock(fault: StoreFault) -> Fault {
     Fault::Stock(fault.into())
+}
+
+/// Whether a report is on a lease that came from home after all.
+fn is_from_home(report: &Settlement) -> bool {
+    report.escrow == Some(report.lease)
+}
+
+/// What home is told of `reports`: what is not known to have been lent out of the stock.
+fn for_home(reports: &[Settlement]) -> Vec<Settlement> {
+    let of_home = |report: &&Settlement| report.escrow.is_none() || is_from_home(report);
+    reports.iter().filter(of_home).copied().collect()
+}
+
+/// What the stock is told of `reports`: from what home lent nothing was spent of the stock's.
+fn for_stock(reports: &[Settlement]) -> Vec<Settlement> {
+    let used = |report: &Settlement| if is_from_home(report) { 0 } else { report.used };
+    reports.iter().map(|report| Settlement { used: used(report), ..*report }).collect()
 }
 
 /// The answer where too little is available.
@@ -352,13 +387,19 @@ impl<H: Lender, S: BalanceStore> Lender for Branch<H, S> {
         stamp: Stamp,
     ) -> Result<Leased, LedgerError> {
         let inner = &self.inner;
+        let mut reports = request.settle.clone();
+        reports.retain(is_from_home);
         if request.ttl_ms > millis(inner.policy.lease_ttl) {
             return Err(LedgerError::InvalidAmount);
         }
         if !inner.stock_rests() {
+            let request = LeaseRequest { settle: for_stock(&request.settle), ..request.clone() };
             // Boxed: what a store's SDK makes of these is too deep a type for the compiler otherwise.
             match Box::pin(inner.lend(client, &request, stamp)).await {
-                Ok(leased) => return Ok(leased),
+                Ok(leased) => {
+                    inner.tell_home_later(client, reports, stamp);
+                    return Ok(leased);
+                }
                 Err(Fault::Home(error)) => return Err(error),
                 Err(Fault::Stock(error)) => {
                     tracing::warn!(%client, %error, "the stock failed: leases come from home");
@@ -368,9 +409,9 @@ impl<H: Lender, S: BalanceStore> Lender for Branch<H, S> {
             }
         }
         // What is reported of leases out of the stock is in usage events too.
-        let settle =
-            request.settle.iter().filter(|report| report.escrow.is_none()).copied().collect();
-        inner.home.lease(client, LeaseRequest { settle, ..request }, stamp).await
+        let (id, settle) = (request.id, for_home(&request.settle));
+        let leased = inner.home.lease(client, LeaseRequest { settle, ..request }, stamp).await?;
+        Ok(Leased { escrow: (leased.credits > 0).then_some(id), ..leased })
     }
 
     async fn settle(
@@ -381,12 +422,11 @@ impl<H: Lender, S: BalanceStore> Lender for Branch<H, S> {
     ) -> Result<(), LedgerError> {
         let inner = &self.inner;
         // Of a lease whose answer was lost nobody knows where it came from, if it came.
-        let of_home: Vec<_> =
-            settlements.iter().filter(|report| report.escrow.is_none()).copied().collect();
+        let of_home = for_home(&settlements);
         if !of_home.is_empty() {
             inner.home.settle(client, of_home, stamp).await?;
         }
-        match inner.stock.settle(client, settlements, stamp).await {
+        match inner.stock.settle(client, for_stock(&settlements), stamp).await {
             // The stock was lost, and with it the leases.
             Ok(()) | Err(LedgerError::UnknownClient) => Ok(()),
             // Their leases lapse, and usage events tell what was spent from them.

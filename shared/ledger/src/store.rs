@@ -80,7 +80,8 @@ pub struct Leased {
     pub next_expiry_ms: Option<i64>,
     /// When the lease ends, in milliseconds since the Unix epoch.
     pub until_ms: i64,
-    /// The escrow that it was lent out of, if a [`Branch`](crate::Branch) lent it.
+    /// The escrow that it was lent out of, if a [`Branch`](crate::Branch) lent it; itself if the branch
+    /// had it from home after all.
     pub escrow: Option<LeaseId>,
 }
 
