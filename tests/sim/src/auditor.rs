@@ -108,6 +108,8 @@ struct Told {
 struct Orphan {
     lease: LeaseId,
     since: Duration,
+    /// Whether it is in use, and only must not be so for too long.
+    in_use: bool,
 }
 
 /// What the auditor has found, in credits.
@@ -253,7 +255,25 @@ impl Auditor {
     /// A process has ended, whichever way.
     pub fn ended(&mut self, place: usize, at: Duration) {
         for (client, lease, _) in self.open[place].drain(..) {
-            self.orphans.entry(client).or_default().push(Orphan { lease, since: at });
+            self.orphans.entry(client).or_default().push(Orphan {
+                lease,
+                since: at,
+                in_use: false,
+            });
+        }
+    }
+
+    /// A Region was given an escrow. It must be settled in time, whatever becomes of the Region.
+    pub fn escrow(&mut self, client: ClientId, lease: LeaseId, at: Duration) {
+        self.orphans.entry(client).or_default().push(Orphan { lease, since: at, in_use: true });
+    }
+
+    /// A Region has lost all of its stock, so that nobody there knows a client's escrows any more.
+    pub fn escrows_lost(&mut self, client: ClientId, escrows: &[LeaseId], at: Duration) {
+        for orphan in self.orphans.entry(client).or_default() {
+            if orphan.in_use && escrows.contains(&orphan.lease) {
+                *orphan = Orphan { lease: orphan.lease, since: at, in_use: false };
+            }
         }
     }
 
@@ -287,8 +307,10 @@ impl Auditor {
         let (mut sum, mut longest, mut overdue) = (0, Duration::ZERO, 0);
         orphans.retain(|orphan| {
             let Some(credits) = out(orphan.lease) else { return false };
-            sum += credits;
-            longest = longest.max(at - orphan.since);
+            if !orphan.in_use {
+                sum += credits;
+                longest = longest.max(at - orphan.since);
+            }
             let late = at - orphan.since > BACK_WITHIN;
             overdue += u64::from(late);
             !late

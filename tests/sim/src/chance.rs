@@ -31,6 +31,8 @@ pub enum Purpose {
     Grants,
     /// What goes wrong when.
     Trouble,
+    /// What becomes of the Regions' stocks.
+    Stocks,
 }
 
 /// A stream of random numbers that follows from the run's seed.
@@ -185,6 +187,12 @@ pub enum Event {
     Granted,
     /// The reaper has dealt with a client.
     Reaped,
+    /// A request was carried out by a Region's stock.
+    Stocked,
+    /// A Region's stock became slow, or is not reached.
+    Impaired,
+    /// A client's escrows were looked after.
+    Tended,
 }
 
 /// A hash of everything that happened, in its order.

@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod network;
 pub mod process;
 pub mod report;
+pub mod stock;
 pub mod usage;
 pub mod workload;
 pub mod world;
@@ -95,6 +96,9 @@ async fn live(scenario: Scenario) -> Outcome {
             }
         }
         tokio::spawn(watch_orphans(Arc::clone(&world)));
+        if world.scenario.system == System::SharedHolder {
+            stock::look_after(&world);
+        }
     } else {
         baselines::tend_counters(&world);
     }
@@ -102,6 +106,7 @@ async fn live(scenario: Scenario) -> Outcome {
     workload::call(&world).await;
 
     world.network.calm();
+    world.stocks.iter().for_each(stock::Stock::calm);
     // Half of the processes are stopped, the others find their leases idle.
     for place in (0..world.scenario.processes).step_by(2) {
         process::retire(&world, place);
@@ -139,7 +144,7 @@ async fn reap(world: &World, store: &Distant, region: Region, client: ClientId, 
     let reaped = if world.scenario.system == System::HeapLease || world.has(Bug::NoEvidence) {
         store.reap(client, stamp).await
     } else {
-        ledger::reap(store, &Asked(world), client, stamp).await
+        ledger::reap(store, &Asked { world, from: region }, client, stamp).await
     };
     let returned = reaped.map_or(0, |reaped| reaped.returned);
     world.trace.note(world.time.elapsed(), Event::Reaped, world.number(client), returned);
@@ -172,8 +177,13 @@ async fn watch_orphans(world: Arc<World>) {
             let Some((balance, _)) = world.ledgers[world.home(client)].audit(client) else {
                 continue;
             };
+            let stocks: Vec<_> =
+                world.stocks.iter().filter_map(|stock| stock.balance(client)).collect();
             let out = |id: LeaseId| {
-                let lease = balance.leases.get(&id)?;
+                let lease = balance.leases.get(&id);
+                // A lease out of a stock that is gone is out with its escrow.
+                let lease =
+                    lease.or_else(|| stocks.iter().find_map(|stock| stock.leases.get(&id)))?;
                 (lease.state != LeaseState::Settled).then(|| lease.unreported())
             };
             sum += lock(&world.auditor).look(client, at, out);
@@ -190,15 +200,21 @@ fn closing(world: &World, number: usize) -> Closing {
     let Some((balance, holds)) = world.ledgers[client.home].audit(client.id) else {
         return Closing::nothing("the client has no balance");
     };
-    let violations = ledger::invariants::violations(&balance, Some(&holds));
+    let mut violations = ledger::invariants::violations(&balance, Some(&holds));
     let accounts = balance.accounts;
+    let mut in_stocks = 0;
+    for stock in world.stocks.iter().filter_map(|stock| stock.balance(client.id)) {
+        violations.extend(ledger::invariants::violations(&stock, None));
+        let accounts = stock.accounts;
+        in_stocks += accounts.available + accounts.leased + accounts.suspense;
+    }
     Closing {
         granted: balance.granted,
         available: accounts.available,
         debited: accounts.spent,
         expired: accounts.expired,
-        outstanding: accounts.leased + accounts.held + accounts.suspense,
-        usage: (world.scenario.system == System::Ledger).then(|| world.usage.total(client.id)),
+        outstanding: accounts.leased + accounts.held + accounts.suspense + in_stocks,
+        usage: world.scenario.system.must_hold().then(|| world.usage.total(client.id)),
         violations: violations.iter().map(ToString::to_string).collect(),
     }
 }

@@ -33,6 +33,13 @@ struct Arguments {
     /// A small world, as in the tests.
     #[arg(long)]
     small: bool,
+    /// What the shared holder is for: 10,000 clients, and then one that is very busy. Unless named,
+    /// the systems are the shared holder and the ledger.
+    #[arg(long, conflicts_with_all = ["small", "long"])]
+    target: bool,
+    /// What part of the calls comes in far from the client's home.
+    #[arg(long)]
+    abroad: Option<f64>,
     /// Plants a bug, to see it found.
     #[arg(long, value_enum)]
     plant: Option<Bug>,
@@ -58,31 +65,49 @@ fn main() -> ExitCode {
 }
 
 fn simulate(arguments: &Arguments) -> Result<bool> {
-    let seeds = if arguments.seed.is_empty() { &SEEDS } else { &arguments.seed[..] };
-    let systems = match (&arguments.system[..], arguments.long) {
-        ([], true) => &[System::Ledger],
-        ([], false) => System::ALL,
-        (named, _) => named,
+    let seeds = match &arguments.seed[..] {
+        [] if arguments.target => &SEEDS[..1],
+        [] => &SEEDS,
+        named => named,
+    };
+    let systems = match (&arguments.system[..], arguments.long, arguments.target) {
+        ([], true, _) => &[System::Ledger],
+        ([], _, true) => &[System::SharedHolder, System::Ledger][..],
+        ([], false, false) => System::ALL,
+        (named, _, _) => named,
     };
     let scenario = match (arguments.small, arguments.long) {
         (true, _) => Scenario::small,
         (_, true) => Scenario::large,
         _ => Scenario::usual,
     };
-    let mut scenarios = Vec::new();
-    for seed in seeds {
-        for system in systems {
-            scenarios.push(Scenario { bug: arguments.plant, ..scenario(*seed, *system) });
+    let parts: &[(Option<&str>, fn(u64, System) -> Scenario)] = if arguments.target {
+        &[(Some("many"), Scenario::target), (Some("one"), Scenario::hot)]
+    } else {
+        &[(None, scenario)]
+    };
+    let mut holds = true;
+    for (name, scenario) in parts {
+        let mut scenarios = Vec::new();
+        for seed in seeds {
+            for system in systems {
+                let mut it = Scenario { bug: arguments.plant, ..scenario(*seed, *system) };
+                it.abroad = arguments.abroad.unwrap_or(it.abroad);
+                scenarios.push(it);
+            }
         }
+        let outcomes = run_all(&scenarios)?;
+        let rows = report::rows(&outcomes, &Prices::read()?);
+        say(&format!("\n{}", report::markdown(&rows)));
+        if let Some(folder) = &arguments.out {
+            let folder = name.map_or_else(|| folder.clone(), |name| folder.join(name));
+            report::write(&rows, &folder)?;
+            say(&format!("tables and plots are in {}", folder.display()));
+        }
+        let broken = |it: &Outcome| !it.holds() && it.scenario.system.must_hold();
+        holds &= !outcomes.iter().any(broken);
     }
-    let outcomes = run_all(&scenarios)?;
-    let rows = report::rows(&outcomes, &Prices::read()?);
-    say(&format!("\n{}", report::markdown(&rows)));
-    if let Some(folder) = &arguments.out {
-        report::write(&rows, folder)?;
-        say(&format!("tables and plots are in {}", folder.display()));
-    }
-    Ok(outcomes.iter().all(|outcome| outcome.holds() || !outcome.scenario.system.must_hold()))
+    Ok(holds)
 }
 
 /// Runs every scenario, each on a thread of its own, as many at a time as there are processors.

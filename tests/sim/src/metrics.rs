@@ -73,6 +73,8 @@ pub struct Metrics {
     pub unfinished: u64,
     /// Writes to the ledger or book, the refused ones too.
     pub writes: u64,
+    /// Requests to the Regions' stocks.
+    pub stock: u64,
     /// Reads of the ledger.
     pub reads: u64,
     /// Writes that were turned away for an item's load.
@@ -92,6 +94,7 @@ impl Metrics {
         self.unanswered += other.unanswered;
         self.unfinished += other.unfinished;
         self.writes += other.writes;
+        self.stock += other.stock;
         self.reads += other.reads;
         self.throttled += other.throttled;
         self.messages += other.messages;

@@ -255,7 +255,7 @@ impl std::fmt::Debug for Distant {
 }
 
 /// The memory ledger answers at once.
-fn now<T>(answer: impl Future<Output = Result<T, StoreFault>>) -> Result<T, StoreFault> {
+pub(crate) fn now<T>(answer: impl Future<Output = Result<T, StoreFault>>) -> Result<T, StoreFault> {
     answer.now_or_never().unwrap_or_else(|| Err(StoreFault::Failed("it waits".to_owned())))
 }
 
@@ -342,6 +342,13 @@ fn store(
     if let Some(machine) = machine {
         let mut auditor = lock(&world.auditor);
         for (id, lease) in &change.leases {
+            if world.stocks.iter().any(|stock| stock.asks(*id)) {
+                // It is the Region's, not the machine's.
+                if let LeaseChange::Open(_) = lease {
+                    auditor.escrow(client, *id, at);
+                }
+                continue;
+            }
             match lease {
                 LeaseChange::Open(_) => auditor.opened(machine.place, client, *id, at),
                 LeaseChange::Update { lease, .. } => {

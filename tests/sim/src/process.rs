@@ -10,7 +10,8 @@ use std::time::Duration;
 use clock::SharedClock;
 use ids::ClientId;
 use ledger::{
-    HeapSlots, Holder, LeasePolicy, LedgerError, Operation, Slot, Slots, Words, holds_tally,
+    Branch, EscrowPolicy, HeapSlots, Holder, LeasePolicy, LedgerError, Lender, Operation, Slot,
+    Slots, Words, holds_tally,
 };
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,7 @@ use crate::auditor::Machine;
 use crate::baselines::{Counted, WritePerCall};
 use crate::chance::{Event, SkewedClock, lock};
 use crate::network::Distant;
+use crate::stock::NearStock;
 use crate::usage::Queue;
 use crate::world::{Bug, REGIONS, Region, System, World};
 
@@ -111,6 +113,22 @@ impl Slots for OpenShelf {
     }
 }
 
+/// What lends to the processes of a Region.
+pub type RegionBranch = Branch<Distant, NearStock>;
+
+/// A branch of the clients' homes in a Region, as somebody there has it until `life` is over.
+pub fn branch(
+    world: &Arc<World>,
+    region: Region,
+    machine: Option<Machine>,
+    life: &CancellationToken,
+    clock: SharedClock,
+) -> RegionBranch {
+    let home = Arc::new(Distant::new(world, region, machine, life.clone()));
+    let stock = Arc::new(NearStock::new(world, region, machine, life.clone()));
+    Branch::new(home, stock, clock, Arc::clone(&world.mint), EscrowPolicy::shared())
+}
+
 /// Why a call was not served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
@@ -135,6 +153,8 @@ impl From<LedgerError> for Refusal {
 pub enum Seller {
     /// The real holder of leases.
     Leases(Arc<Holder<Distant>>),
+    /// The real holder of leases out of what the Region shares.
+    Shared(Arc<Holder<RegionBranch>>),
     /// See [`System::WritePerCall`].
     Writes(WritePerCall),
     /// See [`System::RegionCounter`].
@@ -157,6 +177,10 @@ impl Seller {
                 holder.spend(client, operation, credits).await?;
                 Ok(())
             }
+            Self::Shared(holder) => {
+                holder.spend(client, operation, credits).await?;
+                Ok(())
+            }
             Self::Writes(seller) => seller.spend(client, credits).await,
             Self::Counts(seller) => seller.spend(client, credits).await,
         }
@@ -174,30 +198,33 @@ impl Seller {
         work: Duration,
         fails: bool,
     ) -> Result<bool, Refusal> {
-        if let Self::Leases(holder) = self {
-            let reserved = holder.reserve(client, credits).await?;
-            sleep(work).await;
-            if !fails {
-                reserved.keep(operation);
-            }
-        } else {
-            sleep(work).await;
-            if !fails {
-                self.spend(client, operation, credits).await?;
-            }
+        let reserved = match self {
+            Self::Leases(holder) => Some(holder.reserve(client, credits).await?),
+            Self::Shared(holder) => Some(holder.reserve(client, credits).await?),
+            Self::Writes(_) | Self::Counts(_) => None,
+        };
+        sleep(work).await;
+        match reserved {
+            _ if fails => {}
+            Some(reserved) => drop(reserved.keep(operation)),
+            None => self.spend(client, operation, credits).await?,
         }
         Ok(!fails)
     }
 
     async fn sweep(&self) {
-        if let Self::Leases(holder) = self {
-            holder.sweep().await;
+        match self {
+            Self::Leases(holder) => holder.sweep().await,
+            Self::Shared(holder) => holder.sweep().await,
+            Self::Writes(_) | Self::Counts(_) => {}
         }
     }
 
     async fn drain(&self) {
-        if let Self::Leases(holder) = self {
-            holder.drain().await;
+        match self {
+            Self::Leases(holder) => holder.drain().await,
+            Self::Shared(holder) => holder.drain().await,
+            Self::Writes(_) | Self::Counts(_) => {}
         }
     }
 }
@@ -303,6 +330,9 @@ pub fn start(world: &Arc<World>, place: usize) {
         System::Ledger | System::HeapLease => {
             Seller::Leases(Arc::new(holder(world, place, machine, &life, clock.clone())))
         }
+        System::SharedHolder => {
+            Seller::Shared(Arc::new(shared_holder(world, place, machine, &life, clock.clone())))
+        }
         System::WritePerCall => Seller::Writes(WritePerCall::new(world, region_of(place))),
         System::RegionCounter => Seller::Counts(Counted::new(world, region_of(place))),
     };
@@ -316,7 +346,7 @@ pub fn start(world: &Arc<World>, place: usize) {
     machine.process = Some(Arc::clone(&process));
     drop(places);
     world.trace.note(world.time.elapsed(), Event::Started, place, 0);
-    if let Seller::Leases(_) = process.seller {
+    if let Seller::Leases(_) | Seller::Shared(_) = process.seller {
         let first = world.dice.millis(0.0, 1_000.0);
         tokio::spawn(async move {
             let sweeps = async {
@@ -345,7 +375,38 @@ fn holder(
     if world.scenario.system == System::HeapLease {
         return holder;
     }
-    let sink = Queue { world: Arc::clone(world), region, machine, life: life.clone() };
+    crash_safe(world, holder, machine, at, life)
+}
+
+/// A holder that shares what the Region has, with the policy that production has for it.
+fn shared_holder(
+    world: &Arc<World>,
+    place: usize,
+    at: &Place,
+    life: &CancellationToken,
+    clock: SharedClock,
+) -> Holder<RegionBranch> {
+    let machine = Machine { place, number: at.losses };
+    let branch = branch(world, region_of(place), Some(machine), life, Arc::clone(&clock));
+    let policy = LeasePolicy {
+        ttl: EscrowPolicy::shared().lease_ttl,
+        horizon: Duration::from_secs(2),
+        ..LeasePolicy::default()
+    };
+    let holder = Holder::new(Arc::new(branch), clock, Arc::clone(&world.mint), policy);
+    crash_safe(world, holder, machine, at, life)
+}
+
+/// Has a holder tell of usage, and keep its tallies in the machine's file.
+fn crash_safe<L: Lender>(
+    world: &Arc<World>,
+    holder: Holder<L>,
+    machine: Machine,
+    at: &Place,
+    life: &CancellationToken,
+) -> Holder<L> {
+    let (region, life) = (region_of(machine.place), life.clone());
+    let sink = Queue { world: Arc::clone(world), region, machine, life };
     let holder = holder.with_sink(Arc::new(sink));
     if world.has(Bug::NoTakeover) {
         return holder;

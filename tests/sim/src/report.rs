@@ -45,7 +45,7 @@ impl Prices {
         let reads = metrics.reads as f64 * self.units_per_read * self.million_read_units;
         let requests = metrics.messages as f64 * self.requests_per_message;
         let queue = requests * self.million_queue_requests;
-        let nodes = if system == System::RegionCounter {
+        let nodes = if system.has_nodes() {
             self.node_hour * self.nodes_per_region * REGIONS as f64
         } else {
             0.0
@@ -73,6 +73,8 @@ pub struct Row {
     stranded: Vec<u64>,
     broken: u64,
     dollars: f64,
+    /// For how long calls were made, over all runs, in seconds.
+    lasted_s: f64,
 }
 
 impl Row {
@@ -107,6 +109,7 @@ pub fn rows(outcomes: &[Outcome], prices: &Prices) -> Vec<Row> {
                 stranded: verdict.stranded.clone(),
                 broken: 0,
                 dollars: 0.0,
+                lasted_s: 0.0,
             });
             rows.len() - 1
         });
@@ -122,6 +125,7 @@ pub fn rows(outcomes: &[Outcome], prices: &Prices) -> Vec<Row> {
         row.stranded_longest = row.stranded_longest.max(verdict.stranded_longest);
         row.broken += verdict.broken.values().sum::<u64>();
         row.dollars += dollars;
+        row.lasted_s += outcome.scenario.duration.as_secs_f64();
     }
     rows
 }
@@ -145,6 +149,8 @@ const PROMISES: &[Column] = &[
 const PRICE: &[Column] = &[
     ("writes", |row| grouped(row.metrics.writes)),
     ("reads", |row| grouped(row.metrics.reads)),
+    ("stock requests", |row| grouped(row.metrics.stock)),
+    ("writes per s", |row| format!("{:.1}", row.metrics.writes as f64 / row.lasted_s.max(1.0))),
     ("calls per write", |row| format!("{:.1}", row.calls_per_write())),
     ("throttled", |row| grouped(row.metrics.throttled)),
     ("calls not answered", |row| {

@@ -59,7 +59,10 @@ impl<K: Copy + Eq + Hash, V: Copy + Default> Recent<K, V> {
 
 #[derive(Debug, Default)]
 struct Counts {
-    leases: Recent<LeaseId, Spending>,
+    /// By the escrow that the lease was lent out of, if a branch lent it, and the lease.
+    leases: Recent<(Option<LeaseId>, LeaseId), Spending>,
+    /// The credits of all leases that were lent out of an escrow.
+    escrows: Recent<LeaseId, u64>,
     totals: HashMap<ClientId, u64>,
 }
 
@@ -81,14 +84,18 @@ impl UsageStore {
     pub fn count(&self, event: &UsageEvent, at: Duration) {
         let Source::Lease(lease) = event.source else { return };
         let mut counts = lock(&self.counts);
-        let known = counts.leases.get(lease).unwrap_or_default();
+        let known = counts.leases.get((event.escrow, lease)).unwrap_or_default();
         let total = event.spending.max(&known);
         let new = if self.bug == Some(Bug::UsageAdded) {
             event.spending.credits()
         } else {
             total.beyond(&known).credits()
         };
-        counts.leases.put(lease, total, at);
+        counts.leases.put((event.escrow, lease), total, at);
+        if let Some(escrow) = event.escrow {
+            let lent = counts.escrows.get(escrow).unwrap_or(0) + total.beyond(&known).credits();
+            counts.escrows.put(escrow, lent, at);
+        }
         *counts.totals.entry(event.client_id).or_default() += new;
     }
 
@@ -101,20 +108,38 @@ impl UsageStore {
 
 /// The usage store as the reaper of a Region asks it.
 #[derive(Debug)]
-pub struct Asked<'a>(pub &'a World);
+pub struct Asked<'a> {
+    /// The world.
+    pub world: &'a World,
+    /// The Region that asks.
+    pub from: Region,
+}
 
 impl Evidence for Asked<'_> {
     async fn spent_from(
         &self,
-        _: ClientId,
+        client: ClientId,
         lease: LeaseId,
-        _: Option<LeaseId>,
+        escrow: Option<LeaseId>,
     ) -> Result<Option<u64>, StoreFault> {
-        sleep(self.0.dice.millis(2.0, 8.0)).await;
-        if self.0.dice.chance(NOT_TAKEN) {
+        let world = self.world;
+        sleep(world.dice.millis(2.0, 8.0)).await;
+        // It is counted at the client's home.
+        let is_cut = !world.network.cut_for(self.from, world.home(client)).is_zero();
+        if is_cut || world.dice.chance(NOT_TAKEN) {
             return Err(StoreFault::TimedOut("no answer".to_owned()));
         }
-        Ok(lock(&self.0.usage.counts).leases.get(lease).map(|spending| spending.credits()))
+        let counts = lock(&world.usage.counts);
+        let of_lease = counts.leases.get((escrow, lease)).map(|spending| spending.credits());
+        let lent = if escrow.is_none() && !world.has(Bug::EscrowsUnknown) {
+            counts.escrows.get(lease)
+        } else {
+            None
+        };
+        Ok(match (of_lease, lent) {
+            (None, None) => None,
+            (of_lease, lent) => Some(of_lease.unwrap_or(0) + lent.unwrap_or(0)),
+        })
     }
 }
 

@@ -14,19 +14,14 @@ use tokio_util::sync::CancellationToken;
 use crate::chance::{Dice, Event, Purpose, lock, whole_ms};
 use crate::network::Distant;
 use crate::process::{self, End, Process, Refusal, region_of, while_alive};
+use crate::stock;
 use crate::world::{Bug, REGIONS, System, World};
 
 /// Calls are drawn this often.
 const TICK: Duration = Duration::from_millis(10);
 
-/// A client's calls come in at home, but for this part.
-const ABROAD: f64 = 0.15;
-
 /// A load balancer gives a client one more process in a Region for so many calls per second.
 const CALLS_PER_PROCESS: f64 = 20.0;
-
-/// But no more than this: a client's leases are one item.
-const PROCESSES_MAX: usize = 48;
 
 /// How often a caller does not wait for an answer that takes a while.
 const IMPATIENT: f64 = 0.05;
@@ -159,11 +154,12 @@ pub async fn call(world: &Arc<World>) {
 /// The machine that a load balancer sends a call to.
 fn route(world: &World, dice: &Dice, client: usize) -> usize {
     let it = &world.clients[client];
-    let abroad = dice.chance(ABROAD);
+    let part = world.scenario.abroad;
+    let abroad = dice.chance(part);
     let region = if abroad { (it.home + 1 + dice.below(REGIONS - 1)) % REGIONS } else { it.home };
     let here = world.scenario.processes / REGIONS;
-    let rate = it.rate * if abroad { ABROAD / 2.0 } else { 1.0 - ABROAD };
-    let width = (1 + (rate / CALLS_PER_PROCESS) as usize).min(here).min(PROCESSES_MAX);
+    let rate = it.rate * if abroad { part / 2.0 } else { 1.0 - part };
+    let width = (1 + (rate / CALLS_PER_PROCESS) as usize).min(here).min(world.scenario.spread);
     // Clients' machines overlap, but not all in the same way.
     let first = client.wrapping_mul(7_919) % here;
     region + REGIONS * ((first + dice.below(width)) % here)
@@ -223,7 +219,9 @@ pub async fn fund(world: &Arc<World>) {
             let _ = world.ledgers[client.home].open(client.id).await;
         }
         let need = client.rate * world.scenario.duration.as_secs_f64();
-        let credits = (need * dice.between(0.2, 1.6)) as u64 + dice.below(40) as u64;
+        let credits = (need * dice.between(world.scenario.funded.0, world.scenario.funded.1))
+            as u64
+            + dice.below(40) as u64;
         tokio::spawn(grant(Arc::clone(world), number, credits.max(1), DAY_MS));
     }
     let world = Arc::clone(world);
@@ -326,8 +324,10 @@ pub async fn trouble(world: Arc<World>) {
             _ => {
                 let region = region_of(place);
                 world.trace.note(world.time.elapsed(), Event::FailedOver, region, 0);
-                if it.system == System::RegionCounter {
-                    world.counters[region].fail_over();
+                match it.system {
+                    System::RegionCounter => world.counters[region].fail_over(),
+                    System::SharedHolder => stock::fail_over(&world, region),
+                    _ => {}
                 }
             }
         }

@@ -14,6 +14,7 @@ use crate::chance::{Dice, Purpose, START_MS, Time, Trace};
 use crate::metrics::Metrics;
 use crate::network::Network;
 use crate::process::Fleet;
+use crate::stock::Stock;
 use crate::usage::UsageStore;
 
 /// How many Regions there are.
@@ -38,12 +39,19 @@ pub enum System {
     HeapLease,
     /// A counter in each Region that is written back behind its callers' backs.
     RegionCounter,
+    /// The ledger with a branch in each Region: its processes share one stock of leased credits.
+    SharedHolder,
 }
 
 impl System {
     /// All of them.
-    pub const ALL: &[Self] =
-        &[Self::Ledger, Self::WritePerCall, Self::HeapLease, Self::RegionCounter];
+    pub const ALL: &[Self] = &[
+        Self::Ledger,
+        Self::SharedHolder,
+        Self::WritePerCall,
+        Self::HeapLease,
+        Self::RegionCounter,
+    ];
 
     /// The name in tables and plots.
     #[must_use]
@@ -53,19 +61,26 @@ impl System {
             Self::WritePerCall => "write per call",
             Self::HeapLease => "heap lease",
             Self::RegionCounter => "Region counter",
+            Self::SharedHolder => "shared holder",
         }
     }
 
     /// Whether it must pass the audit. The others are there to be compared with.
     #[must_use]
     pub const fn must_hold(self) -> bool {
-        matches!(self, Self::Ledger)
+        matches!(self, Self::Ledger | Self::SharedHolder)
     }
 
     /// Whether credits are in the real ledger; in a plain book otherwise.
     #[must_use]
     pub const fn leases(self) -> bool {
-        matches!(self, Self::Ledger | Self::HeapLease)
+        matches!(self, Self::Ledger | Self::HeapLease | Self::SharedHolder)
+    }
+
+    /// Whether a Region has a store in memory of its own.
+    #[must_use]
+    pub const fn has_nodes(self) -> bool {
+        matches!(self, Self::RegionCounter | Self::SharedHolder)
     }
 }
 
@@ -93,6 +108,15 @@ pub enum Bug {
     LongCuts,
     /// An order for credits that is delivered twice is granted under two ids.
     DoubleGrant,
+    /// A stock that fails over comes back as it was a few seconds ago, and nothing fences it.
+    StockReplayed,
+    /// A stock lends from escrows that have ended at home.
+    LendsTooLong,
+    /// What silent holders had goes back into the stock without asking what is known of it.
+    StockWithoutEvidence,
+    /// Nobody looks after the escrows, and home's reaper does not know which leases were lent out of
+    /// them.
+    EscrowsUnknown,
 }
 
 /// How large the world is and how much goes wrong.
@@ -122,6 +146,12 @@ pub struct Scenario {
     pub cut_every_s: f64,
     /// How often a Region's own store fails over, on average, in seconds.
     pub failover_every_s: f64,
+    /// What part of a client's calls does not come in at home.
+    pub abroad: f64,
+    /// Over how many processes of a Region a client's calls are spread at most.
+    pub spread: usize,
+    /// How much of what they will need clients have from the beginning: from, to.
+    pub funded: (f64, f64),
 }
 
 impl Scenario {
@@ -141,6 +171,9 @@ impl Scenario {
             retired_after_s: 200.0,
             cut_every_s: 60.0,
             failover_every_s: 40.0,
+            abroad: 0.15,
+            spread: 48,
+            funded: (0.2, 1.6),
         }
     }
 
@@ -173,6 +206,36 @@ impl Scenario {
             ..Self::usual(seed, system)
         }
     }
+
+    /// What the shared holder is for: many clients, most of whom call rarely.
+    #[must_use]
+    pub const fn target(seed: u64, system: System) -> Self {
+        Self {
+            processes: 1_000,
+            clients: 10_000,
+            duration: Duration::from_secs(240),
+            killed_after_s: 3_600.0,
+            lost_after_s: 36_000.0,
+            retired_after_s: 3_600.0,
+            cut_every_s: 600.0,
+            failover_every_s: 600.0,
+            funded: (2.0, 4.0),
+            ..Self::usual(seed, system)
+        }
+    }
+
+    /// One client that calls as often as it can.
+    #[must_use]
+    pub const fn hot(seed: u64, system: System) -> Self {
+        Self {
+            processes: 500,
+            clients: 1,
+            calls_per_s: 100_000.0,
+            duration: Duration::from_secs(120),
+            spread: 500,
+            ..Self::target(seed, system)
+        }
+    }
 }
 
 /// A customer.
@@ -198,6 +261,8 @@ pub struct World {
     pub mint: Arc<Mint>,
     /// Draws for processes: clocks, delays, and who gives up when.
     pub dice: Dice,
+    /// Draws for the Regions' stocks.
+    pub stock_dice: Dice,
     /// The customers, the busiest first.
     pub clients: Vec<Client>,
     index: HashMap<ClientId, usize>,
@@ -205,6 +270,8 @@ pub struct World {
     pub network: Network,
     /// The ledger of each Region.
     pub ledgers: [Arc<MemoryLedger>; REGIONS],
+    /// What the processes of each Region share.
+    pub stocks: [Stock; REGIONS],
     /// The books of each Region, where a system has no ledger.
     pub books: [Book; REGIONS],
     /// The counter of each Region.
@@ -243,9 +310,11 @@ impl World {
             trace: Trace::default(),
             mint,
             dice: Dice::of(seed, Purpose::Processes),
+            stock_dice: Dice::of(!seed, Purpose::Stocks),
             index,
             network: Network::new(Dice::of(seed, Purpose::Network), time, scenario.bug),
             ledgers: std::array::from_fn(|_| Arc::new(MemoryLedger::new())),
+            stocks: std::array::from_fn(|_| Stock::default()),
             books: std::array::from_fn(|_| Book::default()),
             counters: std::array::from_fn(|_| Counter::default()),
             usage: UsageStore::new(scenario.bug),
