@@ -40,7 +40,7 @@ use crate::backend::{BalanceStore, Commit, PLANS_MAX, change};
 use crate::balance::Balance;
 use crate::change::Change;
 use crate::escrow::{Ask, Question};
-use crate::policy::EscrowPolicy;
+use crate::policy::{BESIDE_BRANCH_MS, EscrowPolicy};
 use crate::reconcile::{Evidence, reap};
 use crate::store::{
     LeaseRequest, Leased, Ledger, LedgerError, Lender, Reaped, Settlement, Stamp, StoreFault,
@@ -410,7 +410,9 @@ impl<H: Lender, S: BalanceStore> Lender for Branch<H, S> {
         }
         // What is reported of leases out of the stock is in usage events too.
         let (id, settle) = (request.id, for_home(&request.settle));
-        let leased = inner.home.lease(client, LeaseRequest { settle, ..request }, stamp).await?;
+        let window_ms = request.window_ms.max(BESIDE_BRANCH_MS - request.ttl_ms);
+        let request = LeaseRequest { settle, window_ms, ..request };
+        let leased = inner.home.lease(client, request, stamp).await?;
         Ok(Leased { escrow: (leased.credits > 0).then_some(id), ..leased })
     }
 

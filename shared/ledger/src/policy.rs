@@ -16,6 +16,11 @@ pub const RECONCILE_WINDOW_MS: i64 = 30_000;
 /// opened again.
 pub const REQUEST_LATE_MS: i64 = 11_000 + 2 * CLOCK_SKEW_MS;
 
+/// How long after it was given a lease that a Region had from home beside its branch goes back at the
+/// earliest, in milliseconds. Such leases are short; what usage events tell of them may still be on
+/// its way from a Region that was cut off.
+pub const BESIDE_BRANCH_MS: i64 = 60_000;
+
 /// The most credits that one client can ever have been granted. Keeps every sum far from overflow
 /// and inside the integers that JSON numbers hold exactly.
 pub const GRANTED_MAX: u64 = 1_000_000_000_000_000;

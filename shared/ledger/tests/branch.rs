@@ -413,6 +413,18 @@ async fn a_lease_that_came_from_home_after_all_is_charged_there_alone() {
 }
 
 #[tokio::test]
+async fn usage_of_a_lease_from_home_may_be_as_late_as_with_longer_leases() {
+    let it = Region::new(EscrowPolicy::shared(), &[10_000]).await;
+    it.stock.is_down.store(true, Ordering::Relaxed);
+    let lease = it.lease(&it.branch(), 8).await.unwrap();
+    assert_eq!(lease.credits, 8);
+    it.pass(55, &[]).await;
+    assert_eq!(it.at_home().accounts.suspense, 8);
+    it.pass(15, &[]).await;
+    assert_eq!(it.at_home().accounts.available, 10_000);
+}
+
+#[tokio::test]
 async fn what_was_spent_of_a_lease_from_home_is_told_there_though_the_next_is_from_the_stock() {
     let it = Region::new(EscrowPolicy::shared(), &[10_000]).await;
     let holder = it.holder();
