@@ -31,6 +31,7 @@ pub mod conformance;
 mod escrow;
 mod holder;
 pub mod invariants;
+mod journal;
 mod memory;
 pub mod policy;
 mod reconcile;
@@ -51,6 +52,7 @@ pub use change::{
 };
 pub use escrow::{Asking, Supply};
 pub use holder::{Holder, Reservation, Spent};
+pub use journal::{Journal, JournalError, Posting, Totals, verify};
 pub use memory::MemoryLedger;
 pub use policy::{EscrowPolicy, LeasePolicy};
 pub use reconcile::{Evidence, reap};
