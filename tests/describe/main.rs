@@ -47,6 +47,7 @@ fn schema() -> Value {
                 "sort": table.sort.map(key),
                 "indexes": indexes,
                 "ttl": table.ttl,
+                "stream": table.stream.then_some("NEW_IMAGE"),
             })
         })
         .collect();

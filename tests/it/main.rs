@@ -10,6 +10,7 @@ mod crash;
 mod credits;
 mod generations;
 mod image_render;
+mod journal;
 mod lambda;
 mod ledger;
 mod meme_create;

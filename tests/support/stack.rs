@@ -9,9 +9,9 @@ use clock::Timestamp;
 use entitlements::Plan;
 use gate::Platform;
 use ids::ClientId;
-use ledger::{Balance, Ledger, Spending, invariants};
+use ledger::{Balance, Journal, Ledger, Spending, invariants};
 use local::service::{Service, ServiceConfig};
-use local::stores::{Stores, StoresConfig};
+use local::stores::{Stores, StoresConfig, Streams};
 use maas_aws::onboarding::{NewAccount, Onboarded, Onboarding};
 use maas_aws::{Aws, Config, Endpoints, schema};
 use tempfile::TempDir;
@@ -24,7 +24,7 @@ pub struct Bench {
     /// AWS, for the code under test.
     pub aws: Aws,
     // Held so that the stores live as long as the test.
-    _stores: Stores,
+    stores: Stores,
 }
 
 impl Bench {
@@ -57,7 +57,13 @@ impl Bench {
         for table in schema::TABLES {
             table.create(&aws.dynamodb(), "test").await.expect("the tables are created");
         }
-        Self { aws, _stores: stores }
+        Self { aws, stores }
+    }
+
+    /// The streams of the tables.
+    #[must_use]
+    pub fn streams(&self) -> &Streams {
+        self.stores.streams()
     }
 }
 
@@ -134,6 +140,16 @@ impl Stack {
                 (used.credits() == balance.accounts.spent).then_some(())
             })
             .await;
+            eventually("the journal of every client comes to its balance", async || {
+                let journal = self.journal(client).await;
+                // The reaper may have changed it since.
+                let balance = platform.core.ledger.balance(client).await;
+                let balance = balance.expect("a balance can be read");
+                (journal.totals().map(|totals| totals.seq) == Some(balance.seq)).then(|| {
+                    assert_eq!(journal.prove(&balance), Ok(()), "{client}");
+                })
+            })
+            .await;
         }
         self.service.shutdown().await;
     }
@@ -202,6 +218,14 @@ impl Stack {
         (created.client_id, created.secret.reveal().to_owned())
     }
 
+    /// Leaves a client out when the books are checked, because the test itself unbalances them.
+    ///
+    /// # Panics
+    /// If another test panicked with the list of clients.
+    pub fn forget(&self, client: ClientId) {
+        self.clients.lock().expect("no test panicked with it").retain(|it| *it != client);
+    }
+
     /// What is counted of a client's usage.
     ///
     /// # Panics
@@ -220,6 +244,20 @@ impl Stack {
     /// If it cannot be read.
     pub async fn balance(&self, client: ClientId) -> Balance {
         self.platform().core.ledger.balance(client).await.expect("a balance can be read")
+    }
+
+    /// A client's journal, read to its end.
+    ///
+    /// # Panics
+    /// If it cannot be read, or does not add up.
+    pub async fn journal(&self, client: ClientId) -> Journal {
+        let store = self.platform().core.aws.journal();
+        let postings = store.following(client, 0, usize::MAX).await.expect("it can be read");
+        let mut journal = Journal::whole(client);
+        for posting in &postings {
+            journal.read(posting).expect("the journal adds up");
+        }
+        journal
     }
 
     /// A client's balance, once every holder has reported what it used.

@@ -7,7 +7,7 @@
 --schema   the tables that the code works on:
            {"tables": [{"name": "ledger", "partition": ["client_id", "S"], "sort": ["sk", "S"],
                         "indexes": [{"name": "due", "partition": [..], "sort": [..]}],
-                        "ttl": null}]}
+                        "ttl": null, "stream": "NEW_IMAGE"}]}
 
 Works without a network and without AWS credentials. Exits with 1 if any check fails.
 """
@@ -175,11 +175,12 @@ def describe_table(properties):
     return keys(properties["KeySchema"]) | {
         "indexes": {it["IndexName"]: keys(it["KeySchema"]) for it in indexes},
         "ttl": ttl.get("AttributeName") if ttl.get("Enabled") else None,
+        "stream": properties.get("StreamSpecification", {}).get("StreamViewType"),
     }
 
 
 def check_tables(template, options):
-    """Tables, keys, indexes and TTL are those of the code."""
+    """Tables, keys, indexes, TTL and streams are those of the code."""
     schema = json.loads(options.schema.read_text(encoding="utf-8"))
     theirs = {
         table["name"]: {
@@ -190,6 +191,7 @@ def check_tables(template, options):
                 for it in table["indexes"]
             },
             "ttl": table.get("ttl"),
+            "stream": table.get("stream"),
         }
         for table in schema["tables"]
     }
@@ -204,7 +206,7 @@ def check_tables(template, options):
         problems += [f"{logical}: {it}" for it in table_defects(resource)]
     problems += differences(set(ours), set(theirs), "table", options.schema.name)
     for name in sorted(set(ours) & set(theirs)):
-        for part in ("partition", "sort", "indexes", "ttl"):
+        for part in ("partition", "sort", "indexes", "ttl", "stream"):
             if ours[name][part] != theirs[name][part]:
                 problems.append(
                     f"table {name}: {part} is {ours[name][part]} in the template, "

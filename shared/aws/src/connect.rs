@@ -11,6 +11,7 @@ use crate::clients::ClientStore;
 use crate::config::Config;
 use crate::generations::GenerationStore;
 use crate::idempotency::IdempotencyStore;
+use crate::journal::JournalStore;
 use crate::keys::KeyStore;
 use crate::ledger::DynamoLedger;
 use crate::memes::MemeStore;
@@ -139,6 +140,12 @@ impl Aws {
     #[must_use]
     pub fn ledger(&self) -> DynamoLedger {
         DynamoLedger::new(self.dynamodb(), self.config.table(schema::LEDGER))
+    }
+
+    /// The journal of the ledger's entries.
+    #[must_use]
+    pub fn journal(&self) -> JournalStore {
+        JournalStore::new(self.dynamodb(), self.config.table(schema::JOURNAL))
     }
 
     /// What clients used.

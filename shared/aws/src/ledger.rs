@@ -19,7 +19,7 @@ use aws_sdk_dynamodb::types::{
 use ids::{ClientId, GrantId, Id, JobId};
 use ledger::{
     Account, Balance, BalanceStore, Change, Commit, Companion, DueChange, GrantChange, Hold, Known,
-    LeaseChange, LedgerError, StoreFault,
+    LeaseChange, LedgerError, Posting, StoreFault,
 };
 use quick_cache::sync::Cache;
 use serde::Deserialize;
@@ -50,6 +50,29 @@ pub struct DynamoLedger {
 struct GrantMark {
     credits: u64,
 }
+
+/// A balance as the table has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptBalance {
+    /// The balance.
+    pub balance: Balance,
+    /// The entry that made it so, as it belongs in the journal; none for a balance that was opened
+    /// and never changed.
+    pub posting: Option<Posting>,
+}
+
+/// A part of a scan over all balances.
+#[derive(Debug, Clone)]
+pub struct BalancePage {
+    /// The balances, in no order.
+    pub balances: Vec<KeptBalance>,
+    /// Where the next page begins; none on the last one.
+    pub next: Option<ScanPosition>,
+}
+
+/// Where a page of a scan begins.
+#[derive(Debug, Clone)]
+pub struct ScanPosition(Item);
 
 impl DynamoLedger {
     /// A ledger in `table`.
@@ -320,6 +343,10 @@ impl DynamoLedger {
         client: ClientId,
         sort: &str,
     ) -> Result<Option<T>, StoreError> {
+        self.get_item(client, sort).await?.map(read).transpose()
+    }
+
+    async fn get_item(&self, client: ClientId, sort: &str) -> Result<Option<Item>, StoreError> {
         let output = self
             .client
             .get_item()
@@ -329,7 +356,45 @@ impl DynamoLedger {
             .send()
             .await
             .map_err(StoreError::from_sdk)?;
-        output.item.map(read).transpose()
+        Ok(output.item)
+    }
+
+    /// Reads a client's balance as it is now, with its newest entry; none if the client has none.
+    ///
+    /// # Errors
+    /// [`StoreError`] without an answer.
+    pub async fn kept(&self, client: ClientId) -> Result<Option<KeptBalance>, StoreError> {
+        let item: Option<Item> = self.get_item(client, BALANCE).await?;
+        item.map(kept).transpose()
+    }
+
+    /// Reads one page of all balances: those of segment `segment` of `of`, from `from` on.
+    ///
+    /// # Errors
+    /// [`StoreError`] without an answer.
+    pub async fn scan(
+        &self,
+        segment: u16,
+        of: u16,
+        from: Option<ScanPosition>,
+    ) -> Result<BalancePage, StoreError> {
+        let output = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .segment(i32::from(segment))
+            .total_segments(i32::from(of))
+            .set_exclusive_start_key(from.map(|ScanPosition(key)| key))
+            // Holds and grants are in the table too.
+            .filter_expression("sk = :balance")
+            .expression_attribute_values(":balance", s(BALANCE))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(StoreError::from_sdk)?;
+        let balances =
+            output.items.unwrap_or_default().into_iter().map(kept).collect::<Result<_, _>>()?;
+        Ok(BalancePage { balances, next: output.last_evaluated_key.map(ScanPosition) })
     }
 
     /// Reads a hold as it is now.
@@ -352,6 +417,12 @@ impl DynamoLedger {
         let mark: Option<GrantMark> = self.get(client, &Self::grant_key(grant)).await?;
         Ok(mark.map(|mark| mark.credits))
     }
+}
+
+/// A balance's item, and the entry in it.
+fn kept(item: Item) -> Result<KeptBalance, StoreError> {
+    let posting = item.contains_key("entry").then(|| read(item.clone())).transpose()?;
+    Ok(KeptBalance { balance: read(item)?, posting })
 }
 
 /// The partition of the reaper's index that a client's appointments are in.

@@ -4,6 +4,7 @@
 //! must not happen twice it is conditional; where two things must happen together they are one
 //! transaction. The stores work unchanged on the local stack, which speaks AWS's protocols.
 
+pub mod audit;
 pub mod clients;
 pub mod config;
 mod connect;
@@ -11,6 +12,7 @@ mod core;
 mod dynamo;
 pub mod generations;
 pub mod idempotency;
+pub mod journal;
 pub mod keys;
 mod ledger;
 mod lending;
@@ -26,7 +28,7 @@ pub use config::{Config, ConfigError, Endpoints};
 pub use connect::Aws;
 pub use core::{Core, CoreError, mint, request_ids};
 pub use dynamo::StoreError;
-pub use ledger::DynamoLedger;
+pub use ledger::{BalancePage, DynamoLedger, KeptBalance, ScanPosition};
 pub use lending::Lending;
 pub use pictures::PictureStore;
 pub use queue::{GenerationMessage, GenerationQueue, UsageQueue};

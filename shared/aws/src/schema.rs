@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType,
+    ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType,
 };
 
 use crate::dynamo::StoreError;
@@ -47,6 +47,8 @@ pub struct Table {
     /// The attribute by which DynamoDB deletes old items, in seconds since the Unix epoch. Nothing
     /// relies on when it does.
     pub ttl: Option<&'static str>,
+    /// Whether its stream hands on what each item has become.
+    pub stream: bool,
 }
 
 use KeyKind::{Number, String};
@@ -58,15 +60,27 @@ pub const CLIENTS: Table = Table {
     sort: Some(("sk", String)),
     indexes: &[],
     ttl: None,
+    stream: false,
 };
 
-/// Balances, holds, grants.
+/// Balances, holds, grants. Each change of a balance carries its entry; the stream hands these on.
 pub const LEDGER: Table = Table {
     name: "ledger",
     partition: ("client_id", String),
     sort: Some(("sk", String)),
     indexes: &[Index { name: "due", partition: ("due_shard", String), sort: ("due_at", Number) }],
     ttl: None,
+    stream: true,
+};
+
+/// The entries of the ledger, each for good until its time is over.
+pub const JOURNAL: Table = Table {
+    name: "journal",
+    partition: ("client_id", String),
+    sort: Some(("seq", Number)),
+    indexes: &[],
+    ttl: Some("ttl"),
+    stream: false,
 };
 
 /// Jobs.
@@ -79,6 +93,7 @@ pub const GENERATIONS: Table = Table {
         Index { name: "unfinished", partition: ("unfinished", String), sort: ("job_id", String) },
     ],
     ttl: Some("ttl"),
+    stream: false,
 };
 
 /// Memes made by clients and by Memes AI.
@@ -88,6 +103,7 @@ pub const MEMES: Table = Table {
     sort: None,
     indexes: &[Index { name: "pool", partition: ("pool", String), sort: ("meme_id", String) }],
     ttl: Some("ttl"),
+    stream: false,
 };
 
 /// Idempotency keys, with the answers to be replayed.
@@ -97,6 +113,7 @@ pub const IDEMPOTENCY: Table = Table {
     sort: None,
     indexes: &[],
     ttl: Some("ttl"),
+    stream: false,
 };
 
 /// What clients used: hours, and what was counted of which source.
@@ -106,6 +123,7 @@ pub const USAGE: Table = Table {
     sort: Some(("sk", String)),
     indexes: &[],
     ttl: Some("ttl"),
+    stream: false,
 };
 
 /// The keys that tokens are signed with: `public` halves for everybody, `private` ones for the
@@ -116,11 +134,12 @@ pub const SIGNING_KEYS: Table = Table {
     sort: Some(("kid", String)),
     indexes: &[],
     ttl: None,
+    stream: false,
 };
 
 /// Every table.
 pub const TABLES: &[Table] =
-    &[CLIENTS, LEDGER, USAGE, GENERATIONS, MEMES, IDEMPOTENCY, SIGNING_KEYS];
+    &[CLIENTS, LEDGER, JOURNAL, USAGE, GENERATIONS, MEMES, IDEMPOTENCY, SIGNING_KEYS];
 
 impl Table {
     /// The table's name in a stage.
@@ -147,6 +166,7 @@ impl Table {
             .create_table()
             .table_name(self.in_stage(stage))
             .billing_mode(BillingMode::PayPerRequest)
+            .set_stream_specification(self.stream_specification()?)
             .key_schema(element(self.partition, KeyType::Hash).map_err(failed)?);
         if let Some(sort) = self.sort {
             request = request.key_schema(element(sort, KeyType::Range).map_err(failed)?);
@@ -175,6 +195,35 @@ impl Table {
             Err(error) if error.code() == Some("ResourceInUseException") => Ok(()),
             Err(error) => Err(StoreError::from_sdk(error)),
         }
+    }
+}
+
+impl Table {
+    /// Starts the stream of a table that was made without one. Says whether it had none.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store refuses.
+    pub async fn start_stream(&self, client: &Client, stage: &str) -> Result<bool, StoreError> {
+        let name = self.in_stage(stage);
+        let Some(specification) = self.stream_specification()? else { return Ok(false) };
+        let table = client.describe_table().table_name(&name).send().await;
+        let table = table.map_err(StoreError::from_sdk)?.table;
+        if table.is_some_and(|table| table.stream_specification.is_some_and(|it| it.stream_enabled))
+        {
+            return Ok(false);
+        }
+        let request = client.update_table().table_name(&name).stream_specification(specification);
+        request.send().await.map_err(StoreError::from_sdk)?;
+        Ok(true)
+    }
+
+    fn stream_specification(&self) -> Result<Option<StreamSpecification>, StoreError> {
+        let specification = StreamSpecification::builder()
+            .stream_enabled(true)
+            .stream_view_type(StreamViewType::NewImage)
+            .build()
+            .map_err(|error| StoreError::Failed(error.to_string()))?;
+        Ok(self.stream.then_some(specification))
     }
 }
 

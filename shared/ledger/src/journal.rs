@@ -63,12 +63,12 @@ pub enum JournalError {
         /// Whose posting it is.
         found: ClientId,
     },
-    /// Entries between two that are there are not.
-    #[error("entry {seq} is missing; the next one there is is {next}")]
+    /// Entries are not there that others come after, or that the balance has seen.
+    #[error("the journal has no entry {seq}, and goes on to entry {next}")]
     Missing {
         /// The first that is missing.
         seq: u64,
-        /// The first that is there after it: a posting's place, or the balance's number of entries.
+        /// The place of the next one that there is; the balance's newest entry if there is none.
         next: u64,
     },
     /// A posting does not come after the one before it.
@@ -88,7 +88,9 @@ pub enum JournalError {
         id: EntryId,
     },
     /// What the entries come to is not what was kept with the last of them.
-    #[error("after entry {seq} `{name}` comes to {entries} credits by the entries, and to {kept} as kept")]
+    #[error(
+        "after entry {seq} `{name}` comes to {entries} credits by the entries, and to {kept} as kept"
+    )]
     Sum {
         /// The entry's place.
         seq: u64,
@@ -243,8 +245,7 @@ impl Totals {
             }
             accounts[leg.to as usize] += credits;
         }
-        for ((name, kept_sum), entries) in
-            kept.sums().zip(std::iter::once(granted).chain(accounts))
+        for ((name, kept_sum), entries) in kept.sums().zip(std::iter::once(granted).chain(accounts))
         {
             if entries != i128::from(kept_sum) {
                 return Err(JournalError::Sum { seq: kept.seq, name, entries, kept: kept_sum });
@@ -485,10 +486,7 @@ mod tests {
         };
         let last = book.postings.len();
         let seq = book.balance.seq;
-        assert_eq!(
-            prove(last - 1, &book.balance),
-            Err(JournalError::Missing { seq, next: seq })
-        );
+        assert_eq!(prove(last - 1, &book.balance), Err(JournalError::Missing { seq, next: seq }));
         let before = Balance { seq: seq - 1, ..book.balance.clone() };
         assert_eq!(
             prove(last, &before),

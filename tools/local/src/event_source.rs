@@ -107,7 +107,7 @@ impl SqsPoller {
 }
 
 /// Tells a task to stop and waits for the work that it leaves, up to `deadline`.
-async fn finish(
+pub(crate) async fn finish(
     stop: watch::Sender<bool>,
     task: JoinHandle<JoinSet<()>>,
     deadline: Duration,
@@ -123,7 +123,7 @@ async fn finish(
 
 /// Resolves when the task is to stop: `true` when it was told so and somebody waits for its work,
 /// `false` when its owner is gone.
-async fn stopped(stop: &mut watch::Receiver<bool>) -> bool {
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) -> bool {
     stop.wait_for(|stop| *stop).await.is_ok()
 }
 
@@ -396,7 +396,7 @@ fn attribute(value: MessageAttributeValue) -> SqsMessageAttribute {
 }
 
 /// Waits that double from one failure to the next.
-struct Backoff(Duration);
+pub(crate) struct Backoff(Duration);
 
 impl Default for Backoff {
     fn default() -> Self {
@@ -405,12 +405,12 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    async fn wait(&mut self) {
+    pub(crate) async fn wait(&mut self) {
         sleep(self.0).await;
         self.0 = (self.0 * 2).min(BACKOFF.1);
     }
 
-    fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.0 = BACKOFF.0;
     }
 }

@@ -1,7 +1,8 @@
 //! The local stack: the whole service in one process, with no account, container or network.
 //!
 //! - [`stores`] are AWS's parts: DynamoDB, SQS and S3 on loopback, for any AWS SDK or CLI.
-//! - [`event_source`] is what Lambda puts between a queue or a schedule and a function.
+//! - [`event_source`] is what Lambda puts between a queue or a schedule and a function, and
+//!   [`stream_source`] what it puts between a table's stream and a function.
 //! - [`service`] is everything together: the stores, the functions behind a gateway, the event
 //!   functions on their queues and schedules, and the demo clients.
 //!
@@ -16,4 +17,5 @@ mod resources;
 mod server;
 pub mod service;
 pub mod stores;
+pub mod stream_source;
 mod studio;

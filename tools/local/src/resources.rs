@@ -16,6 +16,7 @@ pub(crate) struct Queues {
     pub(crate) generations: String,
     pub(crate) dead: String,
     pub(crate) usage: String,
+    pub(crate) journal_dead: String,
 }
 
 /// Makes what is not there yet.
@@ -28,6 +29,11 @@ pub(crate) async fn create(aws: &Aws) -> Result<Queues, StoreError> {
             if !there.table_names().contains(&table.in_stage(stage)) {
                 table.create(&dynamodb, stage).await?;
             }
+        }
+        // The data may be older than the journal.
+        if schema::LEDGER.start_stream(&dynamodb, stage).await? {
+            let begun = aws.journal().begin(&aws.ledger()).await;
+            begun.map_err(|error| StoreError::Failed(error.to_string()))?;
         }
         Ok(())
     };
@@ -88,9 +94,13 @@ async fn queues(aws: &Aws) -> Result<Queues, StoreError> {
             .map_err(|error| failed(&error))?;
         Ok::<_, StoreError>((queue.queue_url.unwrap_or_default(), dead))
     };
-    let ((generations, dead), (usage, _)) =
-        tokio::try_join!(with_dead("generations"), with_dead("usage"))?;
-    Ok(Queues { generations, dead, usage })
+    let journal_dead = async {
+        let queue = make(format!("memes-{stage}-journal-dead"), None).send().await;
+        Ok(queue.map_err(|error| failed(&error))?.queue_url.unwrap_or_default())
+    };
+    let ((generations, dead), (usage, _), journal_dead) =
+        tokio::try_join!(with_dead("generations"), with_dead("usage"), journal_dead)?;
+    Ok(Queues { generations, dead, usage, journal_dead })
 }
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> StoreError {

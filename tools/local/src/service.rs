@@ -12,7 +12,7 @@ use clock::SystemClock;
 use gate::Platform;
 use generation_worker::Composer;
 use maas_aws::keys::{Half, generate};
-use maas_aws::{Aws, Config, Core, CoreError, StoreError};
+use maas_aws::{Aws, Config, Core, CoreError, StoreError, schema};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -24,6 +24,7 @@ use crate::kafka::{self, KafkaError};
 use crate::resources::{self, Queues};
 use crate::server::{self, Phase};
 use crate::stores::{Endpoints as StoreEndpoints, Ports, Stores, StoresConfig, StoresError};
+use crate::stream_source::{StreamPoller, StreamPollerConfig};
 use crate::studio::Studio;
 
 /// The stage's name, part of the names of tables.
@@ -40,6 +41,9 @@ const FILL_EVERY: Duration = Duration::from_secs(1);
 
 /// How often leases are looked after, as often as in production.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
+
+/// How often balances are proven, as often as in production.
+const PROVE_EVERY: Duration = Duration::from_secs(3_600);
 
 /// How full the pool of a laptop should be. A few at a time, so that a client's own generation
 /// waits for a few pictures at most.
@@ -112,6 +116,7 @@ pub struct Service {
     gateway: JoinHandle<io::Result<()>>,
     pollers: Vec<SqsPoller>,
     kafka: Option<kafka::Source>,
+    journal: StreamPoller,
     schedules: Vec<Schedule>,
     stores: Stores,
 }
@@ -153,10 +158,11 @@ impl Service {
         let pollers = poll(&platform, &queues);
         let kafka = config.kafka_servers.as_deref();
         let kafka = kafka.map(|servers| kafka::Source::start(servers, &platform)).transpose()?;
+        let journal = journal(&platform, &stores, &queues, &config);
         let schedules = schedule(&platform, config.fill_pool);
         // The last thing: who finds the file finds a service that answers.
         demo.write(&config.data_dir)?;
-        Ok(Self { demo, platform, phase, gateway, pollers, kafka, schedules, stores })
+        Ok(Self { demo, platform, phase, gateway, pollers, kafka, journal, schedules, stores })
     }
 
     /// Where the service is, and who may call it.
@@ -194,6 +200,9 @@ impl Service {
             if let Err(unfinished) = poller.shutdown(DRAIN).await {
                 tracing::warn!(%unfinished, "a job was stopped; it goes on at the next start");
             }
+        }
+        if let Err(unfinished) = self.journal.shutdown(DRAIN).await {
+            tracing::warn!(%unfinished, "some entries are appended at the next start");
         }
         self.stores.shutdown().await;
     }
@@ -317,12 +326,37 @@ fn poll(platform: &Platform, queues: &Queues) -> Vec<SqsPoller> {
     ]
 }
 
+/// Feeds the journal from the stream of the ledger.
+fn journal(
+    platform: &Platform,
+    stores: &Stores,
+    queues: &Queues,
+    config: &ServiceConfig,
+) -> StreamPoller {
+    let aws = &platform.core.aws;
+    let append = Arc::new(journal_append::Context::new(&platform.core));
+    let config = StreamPollerConfig {
+        checkpoint: (!config.memory).then(|| config.data_dir.join("journal.checkpoint")),
+        dead_letters: Some((aws.sqs(), queues.journal_dead.clone())),
+        ..StreamPollerConfig::new(aws.config().table(schema::LEDGER))
+    };
+    StreamPoller::start(stores.streams().clone(), config, move |event| {
+        let append = Arc::clone(&append);
+        async move { Ok::<_, String>(journal_append::handle(&append, event).await) }
+    })
+}
+
 /// Calls the functions of schedules.
 fn schedule(platform: &Platform, fill_pool: bool) -> Vec<Schedule> {
     let reap = Arc::new(credit_reap::Context::new(&platform.core));
     let sweep = Arc::new(generation_sweep::Context::new(&platform.core));
     let holder = Arc::clone(platform.meter.holder());
+    let prove = Arc::new(journal_prove::Context::new(&platform.core));
     let mut schedules = vec![
+        every(PROVE_EVERY, move || {
+            let prove = Arc::clone(&prove);
+            async move { journal_prove::handle(&prove).await.map(drop) }
+        }),
         every(REAP_EVERY, move || {
             let reap = Arc::clone(&reap);
             async move { credit_reap::handle(&reap).await.map(drop) }

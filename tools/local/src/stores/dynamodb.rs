@@ -1,11 +1,15 @@
 //! DynamoDB: dynoxide's server on its SQLite store.
 
+use std::fmt;
 use std::io;
 use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
-use dynoxide::Database;
+use aws_lambda_events::dynamodb::EventRecord;
+use dynoxide::actions::get_records::GetRecordsRequest;
+use dynoxide::actions::get_shard_iterator::GetShardIteratorRequest;
+use dynoxide::{Database, streams};
 use tokio::sync::watch;
 
 use super::StoresError;
@@ -37,6 +41,11 @@ impl Tables {
         Database::memory().map(Self).map_err(failed)
     }
 
+    /// A reader of the tables' streams.
+    pub(super) fn streams(&self) -> Streams {
+        Streams(self.0.clone())
+    }
+
     /// Serves the tables until `phase` leaves [`Phase::Serving`].
     pub(super) async fn serve(
         self,
@@ -50,6 +59,70 @@ impl Tables {
         sweeper.abort();
         result.map_err(io::Error::other)
     }
+}
+
+/// Reads what happened to the items of tables whose stream is on.
+///
+/// A table's stream is one shard, whose records stay for good: DynamoDB has more of them, and keeps
+/// records for a day.
+#[derive(Clone)]
+pub struct Streams(Database);
+
+impl fmt::Debug for Streams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streams").finish_non_exhaustive()
+    }
+}
+
+impl Streams {
+    /// Reads the records of `table` behind the one with the sequence number `after`, or from the
+    /// first on, as Lambda hands them to a function; at most `limit` of them.
+    ///
+    /// # Errors
+    /// What the store says: there is no such table, or its stream is off.
+    pub async fn read(
+        &self,
+        table: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> io::Result<Vec<EventRecord>> {
+        let (database, table) = (self.0.clone(), table.to_owned());
+        let after = after.map(str::to_owned);
+        // SQLite blocks the thread that it is called on.
+        let read = move || read_stream(&database, &table, after, limit);
+        tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
+    }
+}
+
+fn read_stream(
+    database: &Database,
+    table: &str,
+    after: Option<String>,
+    limit: usize,
+) -> io::Result<Vec<EventRecord>> {
+    let arn = streams::stream_arn(table, "local");
+    let kind = if after.is_some() { "AFTER_SEQUENCE_NUMBER" } else { "TRIM_HORIZON" };
+    let request = GetShardIteratorRequest {
+        stream_arn: arn.clone(),
+        shard_id: streams::shard_id(table),
+        shard_iterator_type: kind.to_owned(),
+        sequence_number: after,
+    };
+    let iterator = database.get_shard_iterator(request).map_err(io::Error::other)?;
+    let request = GetRecordsRequest {
+        shard_iterator: iterator.shard_iterator.unwrap_or_default(),
+        limit: Some(limit),
+    };
+    let records = database.get_records(request).map_err(io::Error::other)?.records;
+    records
+        .into_iter()
+        .map(|record| {
+            // The store's record and Lambda's have the same JSON.
+            let mut record: EventRecord = serde_json::from_value(serde_json::to_value(record)?)?;
+            record.event_source_arn = Some(arn.clone());
+            Ok(record)
+        })
+        .collect()
 }
 
 /// The store removes expired items only when it is told to.

@@ -31,6 +31,8 @@ use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
 use url::Url;
 
+pub use dynamodb::Streams;
+
 use crate::server::{self, Phase};
 
 /// How long [`Stores::shutdown`] waits for requests that are being answered.
@@ -142,6 +144,7 @@ pub enum StoresError {
 #[derive(Debug)]
 pub struct Stores {
     endpoints: Endpoints,
+    streams: Streams,
     phase: watch::Sender<Phase>,
     thread: Option<thread::JoinHandle<()>>,
     // Behind the thread, so that the folder goes after the files in it were closed.
@@ -187,9 +190,12 @@ impl Stores {
             .name("stores".to_owned())
             .spawn(move || run(&config, &folder, sockets, watched, ready))
             .map_err(StoresError::Thread)?;
-        let stores = Self { endpoints, phase, thread: Some(thread), _temporary: temporary };
         match started.await {
-            Ok(Ok(())) => Ok(stores),
+            Ok(Ok(streams)) => {
+                let (thread, _temporary) = (Some(thread), temporary);
+                Ok(Self { endpoints, streams, phase, thread, _temporary })
+            }
+            // The thread ends by itself.
             Ok(Err(error)) => Err(error),
             Err(_) => Err(StoresError::Thread(io::Error::other("it ended at once"))),
         }
@@ -199,6 +205,12 @@ impl Stores {
     #[must_use]
     pub fn endpoints(&self) -> &Endpoints {
         &self.endpoints
+    }
+
+    /// The streams of the tables, read past the endpoint of DynamoDB.
+    #[must_use]
+    pub const fn streams(&self) -> &Streams {
+        &self.streams
     }
 
     /// Stops listening, lets requests that are being answered finish (3 s at most; long polls are
@@ -251,7 +263,7 @@ fn run(
     folder: &Path,
     sockets: Sockets,
     phase: watch::Receiver<Phase>,
-    ready: oneshot::Sender<Result<(), StoresError>>,
+    ready: oneshot::Sender<Result<Streams, StoresError>>,
 ) {
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -279,7 +291,7 @@ fn run(
                 return;
             }
         };
-        if ready.send(Ok(())).is_ok() {
+        if ready.send(Ok(parts.tables.streams())).is_ok() {
             serve(parts, sockets, phase.clone()).await;
         }
     });
