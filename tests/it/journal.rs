@@ -288,3 +288,40 @@ async fn the_service_appends_what_its_calls_change() {
     })
     .await;
 }
+
+/// What was not appended when the service was killed is appended when it starts again, and what was
+/// is left as it is; the operator's command reads it all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_and_a_restart_leave_no_gap() {
+    use serde_json::Value;
+    use support::{Api, Process};
+
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start(folder.path());
+    let client =
+        process.memes(&["client", "create", "--name", "n", "--plan", "pro", "--credits", "100"]);
+    let id = client["client_id"].as_str().unwrap();
+    let call = async |process: &Process| {
+        let secret = client["client_secret"].as_str().unwrap();
+        let api = Api::anonymous(process.base_url()).log_in(id, secret).await;
+        for _ in 0..5 {
+            assert_eq!(api.get("/v1/memes").await.status, 200);
+        }
+    };
+    call(&process).await;
+    process.kill();
+    let process = Process::start(folder.path());
+    call(&process).await;
+    process.stop();
+    let process = Process::start(folder.path());
+    let verified: Value = support::eventually("the journal is there", async || {
+        let verified = process.memes(&["ledger", "verify", id]);
+        verified["pending"].as_array().unwrap().is_empty().then_some(verified)
+    })
+    .await;
+    assert_eq!((&verified["clients"], &verified["violations"]), (&json!(1), &json!([])));
+    assert!(verified["entries"].as_u64().unwrap() >= 4, "{verified}");
+    let all = process.memes(&["ledger", "verify"]);
+    assert_eq!(all["clients"], 5, "the demo clients are looked at too: {all}");
+    process.stop();
+}

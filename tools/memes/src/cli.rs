@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use entitlements::Plan;
@@ -16,6 +16,7 @@ use ledger::policy::GRANTED_MAX;
 use maas_aws::onboarding::{NAME_CHARS_MAX, is_name};
 use serde::Serialize;
 
+use crate::books;
 use crate::client::{self, NewClient};
 use crate::credits::{self, NewGrant};
 use crate::keys;
@@ -30,7 +31,7 @@ const PERIOD_DAYS: u32 = 30;
 /// Credits that last longer than ten years are a slip of the finger.
 const DAYS_MAX: u32 = 3_650;
 
-/// Clients, credits and signing keys of Memes as a Service.
+/// Clients, credits, the ledger and signing keys of Memes as a Service.
 ///
 /// Works on the local stack, or with `--stage` on a stage on AWS.
 #[derive(Debug, Parser)]
@@ -71,6 +72,9 @@ enum Command {
     /// Grants credits.
     #[command(subcommand)]
     Credits(CreditsCommand),
+    /// Proves that balances are what their entries come to.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
     /// Makes, lists and retires the keys that tokens are signed with.
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -129,6 +133,16 @@ enum CreditsCommand {
         /// The grant's id: a command that is repeated with it grants once.
         #[arg(long, value_name = "ID", value_parser = id::<GrantId>)]
         grant_id: Option<GrantId>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum LedgerCommand {
+    /// Reads every entry and holds each balance to its own; ends with 1 if one does not add up.
+    Verify {
+        /// Whose; without one, every client's.
+        #[arg(value_parser = id::<ClientId>)]
+        client_id: Option<ClientId>,
     },
 }
 
@@ -231,6 +245,15 @@ pub async fn run(call: Call, out: &mut impl Write) -> Result<()> {
             let expires_in = DAY.saturating_mul(expires_in_days);
             let new = NewGrant { client: client_id, credits, expires_in, id: grant_id };
             tell.answer(&credits::grant(stack, new).await?)
+        }
+        Command::Ledger(LedgerCommand::Verify { client_id }) => {
+            let verified = books::verify(stack, client_id).await?;
+            tell.answer(&verified)?;
+            match verified.violations() {
+                0 => Ok(()),
+                1 => bail!("the books of one client do not balance"),
+                several => bail!("the books of {several} clients do not balance"),
+            }
         }
         Command::Keys(KeysCommand::Rotate) => tell.answer(&keys::rotate(stack).await?),
         Command::Keys(KeysCommand::List) => tell.answer(&keys::list(stack).await?),

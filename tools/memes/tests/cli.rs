@@ -321,3 +321,32 @@ async fn a_profile_says_how_a_stage_is_reached() {
         assert_eq!(error_of(&output), format!("error: {error}\n"));
     }
 }
+
+#[tokio::test]
+async fn books_that_do_not_balance_are_shown_and_the_command_fails() {
+    let bench = Bench::start().await;
+    let made = bench.json("client create --name A --plan pro --credits 10");
+    let id = made["client_id"].as_str().expect("it has an id");
+    // Nothing appends here: the newest entry is on its way.
+    assert_eq!(bench.json("ledger verify")["pending"], json!([id]));
+    let (journal, ledger) = (bench.aws.journal(), bench.aws.ledger());
+    journal.begin(&ledger).await.expect("the journal begins");
+    assert_eq!(
+        text_of(&bench.run(&format!("ledger verify {id}"))),
+        "clients     1\nentries     1\nproven      1\npending     0\nviolations  0\n"
+    );
+    let client = id.parse().expect("an id");
+    let posting = journal.find(client, 1).await.expect("an answer");
+    let mut posting = posting.expect("an entry");
+    posting.seq = 2;
+    journal.append(&posting).await.expect("it is appended");
+    let output = bench.run("ledger verify");
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let problem = "the journal goes on to entry 2, and the balance ends with entry 1";
+    assert!(text.contains(&format!("violations  1\n{id}: {problem}\n")), "{text}");
+    assert_eq!(error_of(&output), "error: the books of one client do not balance\n");
+    let stranger = "cl_01J9ZK3V7N8Q4R5S6T7V8W9X0Y";
+    let error = error_of(&bench.run(&format!("ledger verify {stranger}")));
+    assert!(error.contains(&format!("has no client {stranger}")), "{error}");
+}
