@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod account_history;
 mod account_read;
 mod architecture;
 mod bad_input;

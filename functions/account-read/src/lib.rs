@@ -1,34 +1,61 @@
-//! `GET /v1/account`: plan, credits, limits.
+//! `GET /v1/account`: plan, credits, limits. `GET /v1/account/ledger` and `GET /v1/account/usage`: how
+//! credits moved, and what they were spent on.
+
+mod movements;
+mod usage;
 
 use edge::models::{AccountView, BalanceView, LimitsView, SubscriptionView};
 use edge::{Body, Problem, Request, Response, no_query, reply};
 use entitlements::{Product, Scope, Status};
-use gate::Platform;
+use gate::{Caller, Platform};
 use ledger::Ledger;
+use maas_aws::StoreError;
 use maas_aws::clients::ClientStore;
+use maas_aws::journal::JournalStore;
+use maas_aws::usage::UsageStore;
 
 /// What the function works with.
 #[derive(Debug)]
 pub struct Context {
     platform: Platform,
     clients: ClientStore,
+    journal: JournalStore,
+    usage: UsageStore,
 }
 
 impl Context {
     /// A context on what the process shares.
     #[must_use]
     pub fn new(platform: &Platform) -> Self {
-        Self { clients: platform.core.aws.clients(), platform: platform.clone() }
+        let aws = &platform.core.aws;
+        Self {
+            clients: aws.clients(),
+            journal: aws.journal(),
+            usage: aws.usage(),
+            platform: platform.clone(),
+        }
     }
 }
 
-/// Shows a client its account.
+/// Shows a client its account, its ledger or its usage.
 ///
 /// # Errors
 /// The problem that the client is told.
 pub async fn handle(context: &Context, request: Request) -> Result<Response<Body>, Problem> {
     let caller = context.platform.gate.admit(&request, Scope::AccountRead).await?;
-    no_query(&request)?;
+    match request.uri().path() {
+        "/v1/account/ledger" => movements::list(context, &caller, &request).await,
+        "/v1/account/usage" => usage::read(context, &caller, &request).await,
+        _ => account(context, &caller, &request).await,
+    }
+}
+
+async fn account(
+    context: &Context,
+    caller: &Caller,
+    request: &Request,
+) -> Result<Response<Body>, Problem> {
+    no_query(request)?;
     let client = caller.client();
     let record = context.clients.find(client).await;
     let record = record
@@ -78,4 +105,8 @@ pub async fn handle(context: &Context, request: Request) -> Result<Response<Body
             generations_in_flight: terms.generations_in_flight,
         },
     })
+}
+
+fn unavailable(error: StoreError) -> Problem {
+    Problem::overloaded(1).caused_by(error)
 }

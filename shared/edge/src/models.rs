@@ -3,7 +3,7 @@
 use std::fmt;
 
 use clock::Timestamp;
-use ids::{ClientId, JobId, MemeId};
+use ids::{ClientId, EntryId, GrantId, JobId, LeaseId, MemeId};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::ToSchema;
 
@@ -80,6 +80,18 @@ fn prompt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error
 
 fn search<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     text_of(deserializer, SEARCH_CHARS_MAX).map(Some)
+}
+
+fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    // RFC 3339 alone: the parser takes more, such as a time zone's name behind it.
+    let plain = |c: char| c.is_ascii_digit() || "-:.+TtZz".contains(c);
+    match text.parse() {
+        Ok(moment) if text.chars().all(plain) => Ok(Some(moment)),
+        _ => Err(de::Error::custom(
+            "must be a time with its offset, such as `2026-01-31T00:00:00Z`; a `+` is sent as `%2B`",
+        )),
+    }
 }
 
 fn captions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
@@ -201,6 +213,60 @@ names! {
         /// The generation failed.
         Failed = "failed",
     }
+    /// Where credits are.
+    AccountName {
+        /// Free to spend.
+        #[default]
+        Available = "available",
+        /// With a process that serves the client.
+        Leased = "leased",
+        /// Set aside for a generation.
+        Held = "held",
+        /// With a process that was not heard of.
+        Suspense = "suspense",
+        /// Spent.
+        Spent = "spent",
+        /// Not spent in time.
+        Expired = "expired",
+    }
+    /// Why credits moved.
+    LedgerEntryKind {
+        /// They came in.
+        #[default]
+        Grant = "grant",
+        /// A process that serves the client took some, and may have reported on earlier ones.
+        Lease = "lease",
+        /// A process reported what was spent.
+        Settle = "settle",
+        /// Something was overdue: a process was not heard of, or credits were not spent in time.
+        Reap = "reap",
+        /// Some were set aside for a generation.
+        Hold = "hold",
+        /// A generation was paid; what it did not cost went back.
+        Post = "post",
+        /// A generation came to nothing; all that was set aside went back.
+        Void = "void",
+    }
+    /// What credits are spent on.
+    OperationName {
+        /// A meme from the catalogue.
+        #[default]
+        NormalMeme = "normal_meme",
+        /// A meme of Memes AI.
+        AiMeme = "ai_meme",
+        /// A meme with the client's own captions.
+        CaptionedMeme = "captioned_meme",
+        /// Pictures that were made for a prompt.
+        Generation = "generation",
+    }
+    /// The length of a period of usage.
+    UsagePeriod {
+        /// A day, in UTC.
+        #[default]
+        Day = "day",
+        /// An hour.
+        Hour = "hour",
+    }
     /// Where a generation stands.
     GenerationState {
         /// It waits for a worker.
@@ -262,6 +328,37 @@ pub struct GenerationQuery {
     pub limit: u32,
     /// Only those in this state.
     pub state: Option<GenerationState>,
+}
+
+/// The query of `GET /v1/account/ledger`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerQuery {
+    /// Where the page begins.
+    pub cursor: Option<String>,
+    /// Entries on the page.
+    #[serde(default = "default_limit", deserialize_with = "whole::<_, _, 1, 100>")]
+    pub limit: u32,
+}
+
+/// The query of `GET /v1/account/usage`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsageQuery {
+    /// The first moment.
+    #[serde(default, deserialize_with = "moment")]
+    pub from: Option<Timestamp>,
+    /// The moment behind the last one.
+    #[serde(default, deserialize_with = "moment")]
+    pub to: Option<Timestamp>,
+    /// What is counted together.
+    #[serde(default)]
+    pub by: UsagePeriod,
+    /// Where the page begins.
+    pub cursor: Option<String>,
+    /// Periods on the page.
+    #[serde(default = "default_limit", deserialize_with = "whole::<_, _, 1, 100>")]
+    pub limit: u32,
 }
 
 const fn default_limit() -> u32 {
@@ -653,6 +750,104 @@ pub struct AccountView {
     pub limits: LimitsView,
 }
 
+/// Credits that moved from one place to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MovementView {
+    /// Where they were; none for credits that came in.
+    #[schema(required = true)]
+    pub from: Option<AccountName>,
+    /// Where they are.
+    pub to: AccountName,
+    /// How many.
+    #[schema(minimum = 1)]
+    pub credits: u64,
+}
+
+/// An entry of a client's ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LedgerEntryView {
+    /// Its id.
+    #[schema(value_type = String, pattern = "^ent_[0-9A-HJKMNP-TV-Z]{26}$", example = "ent_01J9ZK3V7N8Q4R5S6T7V8W9X0Y")]
+    pub id: EntryId,
+    /// Its place among the client's entries, from 1 on. Entries that move nothing have places too,
+    /// and are left out.
+    #[schema(minimum = 1)]
+    pub seq: u64,
+    /// Why credits moved.
+    pub kind: LedgerEntryKind,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// What moved.
+    #[schema(min_items = 1)]
+    pub movements: Vec<MovementView>,
+    /// The generation that it is about.
+    #[schema(required = true, value_type = Option<String>, pattern = "^gen_[0-9A-HJKMNP-TV-Z]{26}$", example = "gen_01J9ZK3V7N8Q4R5S6T7V8W9X0Y")]
+    pub generation_id: Option<JobId>,
+    /// The grant that it is about.
+    #[schema(required = true, value_type = Option<String>, pattern = "^grn_[0-9A-HJKMNP-TV-Z]{26}$", example = "grn_01J9ZK3V7N8Q4R5S6T7V8W9X0Y")]
+    pub grant_id: Option<GrantId>,
+    /// The lease that it is about.
+    #[schema(required = true, value_type = Option<String>, pattern = "^lse_[0-9A-HJKMNP-TV-Z]{26}$", example = "lse_01J9ZK3V7N8Q4R5S6T7V8W9X0Y")]
+    pub lease_id: Option<LeaseId>,
+}
+
+/// Calls of one kind, and what they cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OperationUsage {
+    /// What was called for.
+    pub operation: OperationName,
+    /// How often.
+    #[schema(minimum = 0)]
+    pub calls: u64,
+    /// What it cost, in credits.
+    #[schema(minimum = 0)]
+    pub credits: u64,
+}
+
+/// What was used within one period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UsagePeriodView {
+    /// When it begins.
+    #[schema(value_type = String, format = DateTime)]
+    pub begins: Timestamp,
+    /// What was used, kind by kind; kinds that were not used are left out.
+    pub operations: Vec<OperationUsage>,
+}
+
+/// What was used in all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UsageTotals {
+    /// Calls.
+    #[schema(minimum = 0)]
+    pub calls: u64,
+    /// What they cost, in credits.
+    #[schema(minimum = 0)]
+    pub credits: u64,
+    /// The same, kind by kind.
+    pub operations: Vec<OperationUsage>,
+}
+
+/// One page of a client's usage, the earliest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UsagePage {
+    /// When the first period begins.
+    #[schema(value_type = String, format = DateTime)]
+    pub from: Timestamp,
+    /// When the last period ends.
+    #[schema(value_type = String, format = DateTime)]
+    pub to: Timestamp,
+    /// The length of the periods.
+    pub by: UsagePeriod,
+    /// What was used from `from` to `to`, on this page or not.
+    pub totals: UsageTotals,
+    /// The periods of this page; those in which nothing was used are left out.
+    pub data: Vec<UsagePeriodView>,
+    /// Send it as `cursor` for the next page; none on the last one.
+    #[schema(required = true)]
+    pub next_cursor: Option<String>,
+}
+
 /// How the service is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HealthView {
@@ -806,6 +1001,10 @@ mod tests {
         check::<FallbackRequest>(FallbackRequest::NAMES);
         check::<FallbackReason>(FallbackReason::NAMES);
         check::<GenerationState>(GenerationState::NAMES);
+        check::<AccountName>(AccountName::NAMES);
+        check::<LedgerEntryKind>(LedgerEntryKind::NAMES);
+        check::<OperationName>(OperationName::NAMES);
+        check::<UsagePeriod>(UsagePeriod::NAMES);
     }
 
     #[test]

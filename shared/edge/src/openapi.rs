@@ -21,7 +21,7 @@ pub const SCOPES: &[(&str, &str)] = &[
     ("memes:create", "Put captions on a template."),
     ("generations:create", "Ask for AI memes, and cancel what was asked for."),
     ("generations:read", "See what became of generations."),
-    ("account:read", "See the plan, the credits and the limits."),
+    ("account:read", "See the plan, the credits, the limits, the ledger and the usage."),
 ];
 
 const PICTURES: [&str; 4] = ["image/png", "image/jpeg", "image/webp", "image/gif"];
@@ -60,7 +60,7 @@ pub fn document() -> Value {
             { "name": "memes", "description": "Memes and their pictures." },
             { "name": "templates", "description": "Pictures to write on." },
             { "name": "generations", "description": "Memes that a model paints." },
-            { "name": "account", "description": "Plan, credits and limits." },
+            { "name": "account", "description": "Plan, credits, limits, ledger and usage." },
             { "name": "service", "description": "The service about itself." },
         ],
         "paths": paths,
@@ -84,6 +84,9 @@ fn components() -> Value {
     schemas.add::<models::Jwks>();
     schemas.add::<models::GenerationView>();
     schemas.add_page::<models::GenerationView>("GenerationPage");
+    schemas.add::<models::LedgerEntryView>();
+    schemas.add_page::<models::LedgerEntryView>("LedgerEntryPage");
+    schemas.add::<models::UsagePage>();
     schemas.add::<models::TemplateView>();
     schemas.add_page::<models::TemplateView>("TemplatePage");
     schemas.add::<models::ProblemTypeView>();
@@ -352,6 +355,31 @@ fn parameters(route: &Route) -> Vec<Value> {
             ));
             parameters
         }
+        "listLedgerEntries" => page_parameters().to_vec(),
+        "readUsage" => {
+            let moment = || json!({ "type": "string", "format": "date-time" });
+            let mut parameters = vec![
+                query(
+                    "from",
+                    "The first moment; without it, 30 days before `to`. Usage is told for whole \
+                     periods: this one begins with its own.",
+                    moment(),
+                ),
+                query(
+                    "to",
+                    "The moment behind the last one, with which its period ends; without it, now. \
+                     At most 31 days after `from` by the hour, and 400 days by the day.",
+                    moment(),
+                ),
+                query(
+                    "by",
+                    "What is counted together; days are those of UTC.",
+                    json!({ "type": "string", "enum": models::UsagePeriod::NAMES, "default": "day" }),
+                ),
+            ];
+            parameters.extend(page_parameters());
+            parameters
+        }
         "renderImage" => vec![
             path("template", "The template.", json!({ "type": "string" })),
             path(
@@ -405,6 +433,8 @@ fn reply_schema(route: &Route) -> Value {
         "createGeneration" | "readGeneration" | "cancelGeneration" => "GenerationView",
         "listGenerations" => "GenerationPage",
         "readAccount" => "AccountView",
+        "listLedgerEntries" => "LedgerEntryPage",
+        "readUsage" => "UsagePage",
         // The description describes itself only so far.
         _ => return json!({ "type": "object", "required": ["openapi", "info", "paths"] }),
     })

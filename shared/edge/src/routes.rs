@@ -227,6 +227,28 @@ pub static ROUTES: &[Route] = &[
         successes: &[200],
         own_problems: &[],
     },
+    Route {
+        method: Method::GET,
+        path: "/v1/account/ledger",
+        function: "account-read",
+        scope: Some("account:read"),
+        metered: false,
+        operation_id: "listLedgerEntries",
+        summary: "List how the client's credits moved, newest first.",
+        successes: &[200],
+        own_problems: &[],
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/account/usage",
+        function: "account-read",
+        scope: Some("account:read"),
+        metered: false,
+        operation_id: "readUsage",
+        summary: "Read what was used, day by day or hour by hour.",
+        successes: &[200],
+        own_problems: &[],
+    },
 ];
 
 /// What a method and a path lead to.
