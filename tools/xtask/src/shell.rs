@@ -45,11 +45,16 @@ pub(crate) fn build() -> Result<()> {
     run(cargo().args(["build", "--workspace", "--bins", "--tests", "--quiet"]))
 }
 
-/// One of the workspace's own programs, as [`build`] leaves it: beside this one.
-pub(crate) fn program(name: &str) -> Command {
+/// Where [`build`] leaves the workspace's own programs: beside this one.
+pub(crate) fn programs() -> PathBuf {
     let beside = std::env::current_exe().ok();
     let folder = beside.as_deref().and_then(Path::parent).map(Path::to_owned);
-    command(folder.unwrap_or_else(|| root().join("target").join("debug")).join(name))
+    folder.unwrap_or_else(|| root().join("target").join("debug"))
+}
+
+/// One of the workspace's own programs.
+pub(crate) fn program(name: &str) -> Command {
+    command(programs().join(name))
 }
 
 /// Runs a program, and fails if it does.

@@ -27,10 +27,20 @@ pub(crate) enum Step {
     Browser,
     /// `template.yaml` is sound and agrees with the code.
     Template,
+    /// `template.yaml` with the functions' programs, deployed to an emulator of AWS and used.
+    Deploy,
 }
 
-const ALL: &[Step] =
-    &[Step::Format, Step::Lint, Step::Rust, Step::Art, Step::Peers, Step::Browser, Step::Template];
+const ALL: &[Step] = &[
+    Step::Format,
+    Step::Lint,
+    Step::Rust,
+    Step::Art,
+    Step::Peers,
+    Step::Browser,
+    Step::Template,
+    Step::Deploy,
+];
 
 /// The functions that serve most calls.
 const HOT: &[&str] = &["meme-serve", "token-issue", "generation-create"];
@@ -51,6 +61,7 @@ pub(crate) fn run(only: &[Step]) -> Result<()> {
             Step::Peers => peers(),
             Step::Browser => browser(),
             Step::Template => template(),
+            Step::Deploy => deploy(),
         };
         if let Err(error) = &result {
             shell::say(&format!("{} failed: {error:#}", name(*step)));
@@ -217,6 +228,16 @@ fn template() -> Result<()> {
             .arg(openapi)
             .arg("--schema")
             .arg(schema),
+    )
+}
+
+fn deploy() -> Result<()> {
+    let python = python::environment("deploy", &file("tests/deploy/requirements.txt"))?;
+    shell::build()?;
+    shell::run(
+        shell::command(python)
+            .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/deploy"])
+            .env("MEMES_BINARIES", shell::programs()),
     )
 }
 
