@@ -7,8 +7,8 @@ The template is deployed as it is. What the emulator lacks is made up for after 
 - its alarms know no arithmetic on metrics: such an alarm watches the first of its metrics;
 - it knows no condition on the keys of items: dropped, and the rest of the statement holds;
 - it is reached without TLS: what denies that is left out;
-- its functions share this machine's /tmp, where on Lambda each sandbox has its own: the folder of
-  tallies is one of the emulator's.
+- its functions share this machine's /tmp, where on Lambda each sandbox has its own: each function
+  has a folder of tallies of its own.
 """
 
 import hashlib
@@ -58,7 +58,7 @@ class Stack:
         leave_out_deployments(template)
         simplify_alarms(template)
         simplify_policies(template)
-        move_tallies(template, str(emulator.folder / "tallies"))
+        move_tallies(template, emulator.folder / "tallies" / colour)
         self.outputs = deploy(emulator, self.name, template, self.parameters)
 
 
@@ -152,10 +152,10 @@ def simplify_policies(template):
 
 
 def move_tallies(template, folder):
-    """Has functions keep their tallies in this folder."""
-    for resource in template["Resources"].values():
+    """Has each function keep its tallies in a folder of its own in this one."""
+    for name, resource in template["Resources"].items():
         if resource["Type"] == "AWS::Lambda::Function":
-            resource["Properties"]["Environment"]["Variables"]["MEMES_TALLIES"] = folder
+            resource["Properties"]["Environment"]["Variables"]["MEMES_TALLIES"] = f"{folder}/{name}"
 
 
 def deploy(emulator, name, template, parameters):

@@ -80,7 +80,7 @@ def left_behind(emulator, client, books):
     books.counted(lost.id, {"normal_meme_calls": 3, "normal_meme_credits": 3})
     assert books.balance(lost.id)["leased"] > 0
     assert kill(emulator, "meme-serve") > 0
-    shutil.rmtree(emulator.folder / "tallies")
+    shutil.rmtree(emulator.folder / "tallies" / "blue" / "MemeServe")
     return lost, time.monotonic()
 
 
