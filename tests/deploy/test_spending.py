@@ -1,13 +1,11 @@
 """Credits: none sold twice, none lost, whatever is killed; and the books agree at the end."""
 
-import os
 import shutil
-import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
+import psutil
 import pytest
 from conftest import eventually
 
@@ -47,18 +45,17 @@ class Storm:
 def processes(emulator, function):
     """The processes of a function of the first colour."""
     ours = {
-        f"AWS_ENDPOINT_URL={emulator.url}".encode(),
-        f"AWS_LAMBDA_FUNCTION_NAME=memes-dev-blue-{function}".encode(),
+        "AWS_ENDPOINT_URL": emulator.url,
+        "AWS_LAMBDA_FUNCTION_NAME": f"memes-dev-blue-{function}",
     }
     found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if ours <= set((entry / "environ").read_bytes().split(b"\0")):
-                    found.append(int(entry.name))
-            except OSError:
-                # It has ended meanwhile, or it is somebody else's.
-                continue
+    for process in psutil.process_iter():
+        try:
+            if ours.items() <= process.environ().items():
+                found.append(process)
+        except psutil.Error:
+            # It has ended meanwhile, or it is somebody else's.
+            continue
     return found
 
 
@@ -66,7 +63,7 @@ def kill(emulator, function, at_most=None):
     """Kills processes of a function, as a crash does; how many there were."""
     victims = processes(emulator, function)[:at_most]
     for victim in victims:
-        os.kill(victim, signal.SIGKILL)
+        victim.kill()
     return len(victims)
 
 
