@@ -63,7 +63,7 @@ impl Books {
                 settle: std::mem::take(&mut settle),
             };
             ledger.lease(client, request, self.stamp()).await.unwrap();
-            settle.push(Settlement { lease: id, used: used % 20, close: true });
+            settle.push(Settlement { lease: id, escrow: None, used: used % 20, close: true });
         }
         client
     }

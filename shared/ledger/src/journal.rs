@@ -346,7 +346,7 @@ mod tests {
         };
         let plan = book.balance.plan_lease(&wish(lease, vec![]), book.stamp(NOW_MS));
         book.commit(&planned(plan.unwrap()));
-        let settle = vec![Settlement { lease, used: 4, close: true }];
+        let settle = vec![Settlement { lease, escrow: None, used: 4, close: true }];
         let next = book.mint.mint(NOW_MS);
         let plan = book.balance.plan_lease(&wish(next, settle), book.stamp(NOW_MS));
         book.commit(&planned(plan.unwrap()));
@@ -357,7 +357,7 @@ mod tests {
         book.commit(&change);
         let plan = book.balance.plan_resolve(job, &hold, 4, book.stamp(NOW_MS));
         book.commit(&planned(plan.unwrap()));
-        let settle = [Settlement { lease: next, used: 3, close: false }];
+        let settle = [Settlement { lease: next, escrow: None, used: 3, close: false }];
         let plan = book.balance.plan_settle(&settle, book.stamp(NOW_MS));
         book.commit(&planned(plan.unwrap()));
         for at_ms in [NOW_MS + 40_000, NOW_MS + 3_700_000] {
