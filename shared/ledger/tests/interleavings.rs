@@ -173,7 +173,7 @@ use self::usage::{Source, Taken, UsageEvent, UsageSink};
 
 const NORMAL: Operation = Operation::NormalMeme;
 const START_MS: i64 = 1_767_225_600_000;
-const RUNS: usize = 3_000;
+const RUNS: usize = 1_500;
 
 /// A ledger that takes its time, and loses as many questions and answers as it is told to, in turn.
 #[derive(Debug, Default)]
