@@ -48,6 +48,9 @@ struct Arguments {
     out: Option<PathBuf>,
 }
 
+/// A part of what is run: its folder, and its scenario of a seed and a system.
+type Part = (Option<&'static str>, fn(u64, System) -> Scenario);
+
 #[expect(clippy::print_stdout, reason = "this is a command-line tool")]
 fn say(line: &str) {
     println!("{line}");
@@ -81,7 +84,7 @@ fn simulate(arguments: &Arguments) -> Result<bool> {
         (_, true) => Scenario::large,
         _ => Scenario::usual,
     };
-    let parts: &[(Option<&str>, fn(u64, System) -> Scenario)] = if arguments.target {
+    let parts: &[Part] = if arguments.target {
         &[(Some("many"), Scenario::target), (Some("one"), Scenario::hot)]
     } else {
         &[(None, scenario)]

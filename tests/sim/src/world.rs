@@ -114,8 +114,7 @@ pub enum Bug {
     LendsTooLong,
     /// What silent holders had goes back into the stock without asking what is known of it.
     StockWithoutEvidence,
-    /// Nobody looks after the escrows, and home's reaper does not know which leases were lent out of
-    /// them.
+    /// What is known of usage leaves out what was lent out of an escrow.
     EscrowsUnknown,
 }
 
@@ -213,7 +212,7 @@ impl Scenario {
         Self {
             processes: 1_000,
             clients: 10_000,
-            duration: Duration::from_secs(240),
+            duration: Duration::from_secs(120),
             killed_after_s: 3_600.0,
             lost_after_s: 36_000.0,
             retired_after_s: 3_600.0,
@@ -231,7 +230,7 @@ impl Scenario {
             processes: 500,
             clients: 1,
             calls_per_s: 100_000.0,
-            duration: Duration::from_secs(120),
+            duration: Duration::from_secs(60),
             spread: 500,
             ..Self::target(seed, system)
         }

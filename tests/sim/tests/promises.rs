@@ -41,19 +41,33 @@ fn the_ledger_keeps_its_promises_whatever_happens() {
     }
 }
 
-/// What the auditor finds when this is wrong with the ledger.
-fn found(bug: Bug) -> BTreeSet<Broken> {
+#[test]
+fn the_shared_holder_keeps_the_same_promises() {
+    for seed in SEEDS {
+        let Outcome { verdict, metrics, .. } =
+            outcome(&Scenario::small(seed, System::SharedHolder));
+        assert_eq!(verdict.findings, Vec::<String>::new(), "seed {seed}");
+        assert!(verdict.broken.is_empty());
+        assert!(metrics.served > 100_000 && metrics.stock > 100_000, "{metrics:?}");
+        assert!(metrics.exhausted > 1_000 && metrics.unanswered > 100, "{metrics:?}");
+        assert!(verdict.bound > 0 && verdict.lost_with_machines <= verdict.bound);
+        assert!(verdict.stranded_most > 0 && verdict.stranded_longest <= BACK_WITHIN);
+    }
+}
+
+/// What the auditor finds when this is wrong with a system.
+fn found(system: System, bug: Bug) -> BTreeSet<Broken> {
     let duration = Duration::from_secs(100);
-    let scenario = Scenario { bug: Some(bug), duration, ..Scenario::small(1, System::Ledger) };
+    let scenario = Scenario { bug: Some(bug), duration, ..Scenario::small(1, system) };
     outcome(&scenario).verdict.broken.into_keys().collect()
 }
 
 macro_rules! planted {
-    ($($name:ident: $bug:ident => $broken:ident;)*) => {
+    ($system:ident: $($name:ident: $bug:ident => $broken:ident;)*) => {
         $(
             #[test]
             fn $name() {
-                let found = found(Bug::$bug);
+                let found = found(System::$system, Bug::$bug);
                 assert!(found.contains(&Broken::$broken), "{found:?}");
             }
         )*
@@ -61,6 +75,7 @@ macro_rules! planted {
 }
 
 planted! {
+    Ledger:
     a_store_that_posts_twice_is_found: DoublePosting => DoubleCharge;
     holders_that_do_not_see_their_leases_end_are_found: StoppedClock => Oversold;
     a_reaper_without_evidence_is_found: NoEvidence => LostDebit;
@@ -71,6 +86,14 @@ planted! {
     copies_that_are_later_than_allowed_are_found: VeryLateCopies => DoubleCharge;
     cuts_that_are_longer_than_is_borne_are_found: LongCuts => LostDebit;
     grants_that_are_made_twice_are_found: DoubleGrant => Balance;
+}
+
+planted! {
+    SharedHolder:
+    a_stock_that_comes_back_from_a_copy_is_found: StockReplayed => Oversold;
+    a_stock_that_lends_from_ended_escrows_is_found: LendsTooLong => Oversold;
+    a_stock_reaped_without_evidence_is_found: StockWithoutEvidence => LostDebit;
+    escrows_of_which_usage_is_not_known_are_found: EscrowsUnknown => LostDebit;
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn colour(system: System) -> RGBColor {
         System::WritePerCall => RGBColor(213, 94, 0),
         System::HeapLease => RGBColor(0, 158, 115),
         System::RegionCounter => RGBColor(204, 121, 167),
-        System::SharedHolder => RGBColor(230, 159, 0),
+        System::SharedHolder => RGBColor(64, 64, 64),
     }
 }
 
