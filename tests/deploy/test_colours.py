@@ -13,7 +13,8 @@ def green(emulator, binaries, stack):
 def test_both_colours_take_one_token_and_spend_one_balance(emulator, green, client, books):
     pro = client("pro", 20)
     other = pro.at(Gateway(emulator, green.outputs["ApiId"]))
-    assert other.gateway.api_id != pro.gateway.api_id
+    for it, colour in [(pro, "blue"), (other, "green")]:
+        assert it.gateway.get("/healthz").json()["colour"] == colour
     for it in (pro, other):
         assert it.get("/v1/memes").status_code == 200
     made = pro.post("/v1/memes", {"template": "two-buttons", "captions": ["Blue", "Green"]})

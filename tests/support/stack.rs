@@ -38,6 +38,7 @@ impl Bench {
         let endpoints = stores.endpoints();
         let config = Config {
             stage: "test".to_owned(),
+            colour: None,
             region: endpoints.region.clone(),
             base_url: "http://127.0.0.1:8080".to_owned(),
             pictures_bucket: "memes-test-pictures".to_owned(),

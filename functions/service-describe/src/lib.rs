@@ -16,13 +16,15 @@ const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=300");
 #[derive(Debug)]
 pub struct Context {
     keys: KeyStore,
+    colour: Option<String>,
 }
 
 impl Context {
     /// A context on what the process shares.
     #[must_use]
     pub fn new(platform: &Platform) -> Self {
-        Self { keys: platform.core.aws.keys() }
+        let aws = &platform.core.aws;
+        Self { keys: aws.keys(), colour: aws.config().colour.clone() }
     }
 }
 
@@ -34,7 +36,7 @@ pub async fn handle(context: &Context, request: Request) -> Result<Response<Body
     no_query(&request)?;
     let path = request.uri().path();
     let mut response = match path {
-        "/healthz" => return health(),
+        "/healthz" => return health(context),
         "/openapi.json" => description()?,
         "/.well-known/jwks.json" => jwks(context).await?,
         _ => problem_type(&request)?,
@@ -43,11 +45,11 @@ pub async fn handle(context: &Context, request: Request) -> Result<Response<Body
     Ok(response)
 }
 
-fn health() -> Result<Response<Body>, Problem> {
+fn health(context: &Context) -> Result<Response<Body>, Problem> {
     reply::ok(&HealthView {
         status: "ok".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        colour: None,
+        colour: context.colour.clone(),
     })
 }
 

@@ -41,6 +41,8 @@ pub struct Endpoints {
 pub struct Config {
     /// `dev`, `qa`, `uat`, `prod` or `local`; part of every name.
     pub stage: String,
+    /// Which of the stage's copies side by side this is, where there are several.
+    pub colour: Option<String>,
     /// This function's AWS Region, and the home of clients created here.
     pub region: String,
     /// Where clients reach the API, without a slash at the end: `https://api.example.com`. Tokens
@@ -66,6 +68,7 @@ pub(crate) const VALKEY_URL: &str = "MEMES_VALKEY_URL";
 /// The environment variables that [`Config`] is read from; `template.yaml` sets them.
 pub const VARIABLES: &[&str] = &[
     "MEMES_STAGE",
+    "MEMES_COLOUR",
     "MEMES_BASE_URL",
     "MEMES_PICTURES_BUCKET",
     "MEMES_GENERATIONS_QUEUE_URL",
@@ -104,6 +107,7 @@ impl Config {
         }
         Ok(Self {
             stage: get("MEMES_STAGE")?,
+            colour: get("MEMES_COLOUR").ok(),
             // Lambda sets it.
             region: get("AWS_REGION")?,
             base_url: base_url.trim_end_matches('/').to_owned(),
@@ -148,6 +152,7 @@ mod tests {
     fn the_environment_becomes_a_configuration() {
         let config = Config::from_variables(&variables()).unwrap();
         assert_eq!(config.base_url, "https://qa.example.com");
+        assert_eq!(config.colour, None);
         assert_eq!(config.table(crate::schema::LEDGER), "memes-qa-ledger");
     }
 

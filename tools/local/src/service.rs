@@ -238,6 +238,7 @@ async fn connect(endpoints: &StoreEndpoints, port: u16) -> Aws {
     let url = |url: &url::Url| url.as_str().trim_end_matches('/').to_owned();
     Aws::connect(Config {
         stage: STAGE.to_owned(),
+        colour: None,
         region: endpoints.region.clone(),
         base_url: format!("http://127.0.0.1:{port}"),
         pictures_bucket: format!("memes-{STAGE}-pictures"),

@@ -117,6 +117,7 @@ impl Target {
                 };
                 let config = Config {
                     stage: stage.as_str().to_owned(),
+                    colour: None,
                     region,
                     // Nothing here issues tokens, stores pictures or queues generations.
                     base_url: String::new(),
@@ -154,6 +155,7 @@ impl Target {
         })?;
         Ok(Config {
             stage: demo.stage,
+            colour: None,
             region: demo.aws.region,
             base_url: demo.base_url,
             pictures_bucket: demo.pictures_bucket,
