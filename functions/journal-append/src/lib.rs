@@ -74,10 +74,14 @@ async fn append(
     }
     let posting: Posting = serde_dynamo::from_item(image)
         .map_err(|error| StoreError::Unreadable(error.to_string()))?;
-    let journal = match journals.get_mut(&posting.client) {
+    // What is known from this batch, unless something is missing between.
+    let reaches = |journal: &Journal| {
+        journal.totals().is_some_and(|totals| totals.seq.saturating_add(1) >= posting.seq)
+    };
+    let mut journal = match journals.remove(&posting.client).filter(reaches) {
         Some(journal) => journal,
         None => match before(context, &posting).await? {
-            Some(journal) => journals.entry(posting.client).or_insert(journal),
+            Some(journal) => journal,
             // It is there; what follows it in this batch follows it there.
             None => {
                 journals.insert(posting.client, Journal::after(&posting));
@@ -89,7 +93,9 @@ async fn append(
     if journal.totals().is_none_or(|totals| totals.seq < posting.seq) {
         journal.read(&posting)?;
     }
-    context.store.append(&posting).await
+    context.store.append(&posting).await?;
+    journals.insert(posting.client, journal);
+    Ok(())
 }
 
 /// The journal up to the entry before `posting`; none if `posting` is in it already.

@@ -6,3 +6,4 @@ mod event_source;
 mod restart;
 mod s3;
 mod sqs;
+mod stream_source;
