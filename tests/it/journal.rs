@@ -325,3 +325,24 @@ async fn a_kill_and_a_restart_leave_no_gap() {
     assert_eq!(all["clients"], 5, "the demo clients are looked at too: {all}");
     process.stop();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_was_made_without_a_stream_gets_one() {
+    use maas_aws::schema::{LEDGER, Table};
+
+    let bench = Bench::start().await;
+    let dynamodb = bench.aws.dynamodb();
+    Table { stream: false, ..LEDGER }.create(&dynamodb, "older").await.unwrap();
+    assert!(LEDGER.start_stream(&dynamodb, "older").await.unwrap());
+    assert!(!LEDGER.start_stream(&dynamodb, "older").await.unwrap());
+    dynamodb
+        .put_item()
+        .table_name("memes-older-ledger")
+        .item("client_id", AttributeValue::S("cl_1".to_owned()))
+        .item("sk", AttributeValue::S("BALANCE".to_owned()))
+        .send()
+        .await
+        .unwrap();
+    let records = bench.streams().read("memes-older-ledger", None, 10).await.unwrap();
+    assert_eq!(records.len(), 1);
+}
