@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::balance::{Balance, Grant, GrantSource, LeaseState, Plan};
 use crate::change::{Account, Change, DueChange, EntryKind, GrantChange, Leg};
 use crate::policy::{
-    ASKING_AGAIN_MS, ASKING_MS, DRY_FOR_MS, ESCROW_MARGIN_MS, EscrowPolicy, REQUEST_LATE_MS,
+    ASKING_AGAIN_MS, ASKING_MS, CLOCK_SKEW_MS, DRY_FOR_MS, ESCROW_MARGIN_MS, EscrowPolicy,
+    REQUEST_LATE_MS,
 };
 use crate::store::{LeaseRequest, Leased, LedgerError, Settlement, Stamp};
 
@@ -226,7 +227,7 @@ impl Balance {
     }
 
     /// Plans what of the escrows goes back now: what is ended, or idle, or all of it if `all`.
-    /// Also says what home is to be told; nothing while all escrows are in use.
+    /// Also says what home is to be told; nothing while no escrow can be closed or should have been.
     pub(crate) fn plan_return(
         &self,
         all: bool,
@@ -238,9 +239,14 @@ impl Balance {
             all || self.idle_since_ms().is_some_and(|since| now_ms - since >= millis(policy.idle));
         let mut change = self.change(EntryKind::Settle, stamp);
         self.withdraw(&mut change, |grant| idle || grant.expires_at_ms <= now_ms);
-        let ended = self.escrows().any(|(_, grant)| grant.expires_at_ms <= now_ms);
+        // By then every holder that lives has reported. One that does not keeps an escrow from being
+        // closed, and home should know of the others' use before it takes the escrow back.
+        let reported_ms = |grant: &Grant| {
+            grant.expires_at_ms.saturating_add(millis(policy.lease_ttl) + 2 * CLOCK_SKEW_MS)
+        };
+        let kept_open = self.escrows().any(|(_, grant)| reported_ms(grant) <= now_ms);
         let mut reports = self.reports(&change);
-        if !ended && !reports.iter().any(|report| report.close) {
+        if !kept_open && !reports.iter().any(|report| report.close) {
             reports.clear();
         }
         ((!change.grants.is_empty()).then_some(change), reports)
