@@ -2,77 +2,27 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clock::{ManualClock, SharedClock, Timestamp};
-use ids::{ClientId, JobId, LeaseId, Mint};
+use ids::{ClientId, LeaseId, Mint};
 use ledger::invariants::violations;
 use ledger::policy::CLOCK_SKEW_MS;
 use ledger::{
-    Balance, BalanceStore, Branch, Change, Commit, Companion, EscrowPolicy, Evidence, GrantRequest,
-    GrantSource, Hold, Holder, LeasePolicy, LeaseRequest, Leased, Ledger, LedgerError, Lender,
-    MemoryLedger, NotTaken, Operation, Settlement, Source, Stamp, StoreFault, Taken, UsageEvent,
-    UsageSink,
+    Balance, Branch, EscrowPolicy, Evidence, GrantRequest, GrantSource, Holder, LeasePolicy,
+    LeaseRequest, Leased, Ledger, LedgerError, Lender, MemoryLedger, NotTaken, Operation,
+    Settlement, Source, Stamp, StoreFault, Taken, UsageEvent, UsageSink,
 };
+use tokio::sync::Notify;
+
+use crate::faults::{HOME_TAKES, Home, Stock};
+
+mod faults;
 
 const NORMAL: Operation = Operation::NormalMeme;
 const START_MS: i64 = 1_767_225_600_000;
-
-/// A client's home behind a wire that can be cut, and that can lose answers.
-#[derive(Debug, Default)]
-struct Home {
-    ledger: MemoryLedger,
-    is_cut: AtomicBool,
-    answers_lost: AtomicUsize,
-    asked: AtomicUsize,
-}
-
-impl Home {
-    fn answer<T>(&self, answer: T) -> Result<T, LedgerError> {
-        let lost = self.answers_lost.load(Ordering::Relaxed);
-        if lost > 0 {
-            self.answers_lost.store(lost - 1, Ordering::Relaxed);
-            return Err(StoreFault::TimedOut("the answer was lost".to_owned()).into());
-        }
-        Ok(answer)
-    }
-
-    fn reach(&self) -> Result<(), LedgerError> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        if self.is_cut.load(Ordering::Relaxed) {
-            return Err(StoreFault::Failed("the wire is cut".to_owned()).into());
-        }
-        Ok(())
-    }
-}
-
-impl Lender for Home {
-    async fn lease(
-        &self,
-        client: ClientId,
-        request: LeaseRequest,
-        stamp: Stamp,
-    ) -> Result<Leased, LedgerError> {
-        self.reach()?;
-        // Whoever else wants to ask meanwhile has the time to.
-        tokio::time::sleep(Duration::from_millis(30)).await;
-        let leased = self.ledger.lease(client, request, stamp).await?;
-        self.answer(leased)
-    }
-
-    async fn settle(
-        &self,
-        client: ClientId,
-        settlements: Vec<Settlement>,
-        stamp: Stamp,
-    ) -> Result<(), LedgerError> {
-        self.reach()?;
-        self.ledger.settle(client, settlements, stamp).await?;
-        self.answer(())
-    }
-}
 
 /// Keeps the newest total of every source.
 #[derive(Debug, Default)]
@@ -101,61 +51,6 @@ impl Evidence for Totals {
             .iter()
             .filter(|event| event.source == Source::Lease(lease) || event.escrow == Some(lease));
         Ok(Some(about.map(|event| event.spending.credits()).sum()))
-    }
-}
-
-/// A stock that can fail.
-#[derive(Debug, Default)]
-struct Stock {
-    kept: MemoryLedger,
-    is_down: AtomicBool,
-    answers_lost: AtomicUsize,
-}
-
-impl Stock {
-    fn reach(&self) -> Result<(), StoreFault> {
-        if self.is_down.load(Ordering::Relaxed) {
-            return Err(StoreFault::TimedOut("the stock is down".to_owned()));
-        }
-        Ok(())
-    }
-}
-
-impl BalanceStore for Stock {
-    async fn create(&self, balance: Balance) -> Result<(), StoreFault> {
-        self.reach()?;
-        self.kept.create(balance).await
-    }
-
-    async fn load(&self, client: ClientId) -> Result<Option<Balance>, StoreFault> {
-        self.reach()?;
-        self.kept.load(client).await
-    }
-
-    async fn load_hold(&self, client: ClientId, job: JobId) -> Result<Option<Hold>, StoreFault> {
-        self.reach()?;
-        self.kept.load_hold(client, job).await
-    }
-
-    async fn commit(
-        &self,
-        balance: &Balance,
-        change: &Change,
-        companion: Option<Companion>,
-    ) -> Result<Commit, StoreFault> {
-        self.reach()?;
-        let commit = self.kept.commit(balance, change, companion).await?;
-        let lost = self.answers_lost.load(Ordering::Relaxed);
-        if lost > 0 {
-            self.answers_lost.store(lost - 1, Ordering::Relaxed);
-            return Err(StoreFault::TimedOut("the answer was lost".to_owned()));
-        }
-        Ok(commit)
-    }
-
-    async fn overdue(&self, now_ms: i64, limit: usize) -> Result<Vec<ClientId>, StoreFault> {
-        self.reach()?;
-        self.kept.overdue(now_ms, limit).await
     }
 }
 
@@ -220,17 +115,19 @@ impl Region {
     }
 
     async fn lease(&self, branch: &RegionBranch, need: u64) -> Result<Leased, LedgerError> {
-        let stamp = self.stamp();
-        let request = LeaseRequest {
-            id: self.mint.mint(stamp.at_ms),
+        branch.lease(self.client, self.request(need), self.stamp()).await
+    }
+
+    fn request(&self, need: u64) -> LeaseRequest {
+        LeaseRequest {
+            id: self.mint.mint(self.clock.now_ms()),
             need,
             want: need,
             share: 1,
             ttl_ms: 10_000,
             window_ms: 30_000,
             settle: Vec::new(),
-        };
-        branch.lease(self.client, request, stamp).await
+        }
     }
 
     fn stamp(&self) -> Stamp {
@@ -261,7 +158,7 @@ impl Region {
     }
 
     fn check(&self) {
-        for ledger in [&self.home.ledger, &self.stock.kept] {
+        for ledger in [&self.home.ledger, &*self.stock.kept()] {
             if let Some((balance, holds)) = ledger.audit(self.client) {
                 assert_eq!(violations(&balance, Some(&holds)), [], "{balance:?}");
             }
@@ -273,7 +170,7 @@ impl Region {
     }
 
     fn in_stock(&self) -> Balance {
-        self.stock.kept.audit(self.client).unwrap().0
+        self.stock.kept().audit(self.client).unwrap().0
     }
 }
 
@@ -286,7 +183,7 @@ async fn the_processes_of_a_region_share_what_one_request_brought() {
             holder.spend(it.client, NORMAL, 1).await.unwrap();
         }
     }
-    assert_eq!(it.home.asked.load(Ordering::Relaxed), 1);
+    assert_eq!(it.home.wire.asked.load(Ordering::Relaxed), 1);
     for holder in &holders {
         holder.drain().await;
     }
@@ -307,13 +204,13 @@ async fn of_many_processes_one_asks_home() {
     for spent in futures_util::future::join_all(calls).await {
         spent.unwrap();
     }
-    assert_eq!(it.home.asked.load(Ordering::Relaxed), 1);
+    assert_eq!(it.home.wire.asked.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]
 async fn an_escrow_whose_answer_was_lost_is_asked_for_again_by_another() {
     let it = Region::new(EscrowPolicy::shared(), &[10_000]).await;
-    it.home.answers_lost.store(1, Ordering::Relaxed);
+    it.home.wire.answers_lost.store(1, Ordering::Relaxed);
     let lost = it.lease(&it.branch(), 1).await;
     assert!(matches!(lost, Err(LedgerError::Store(StoreFault::TimedOut(_)))), "{lost:?}");
     it.hand.advance(Duration::from_millis(300));
@@ -323,10 +220,66 @@ async fn an_escrow_whose_answer_was_lost_is_asked_for_again_by_another() {
     assert_eq!(home.accounts.leased, it.in_stock().granted);
 }
 
+/// A home whose answers to one process are held back.
+struct Late {
+    home: Arc<Home>,
+    until: Notify,
+}
+
+impl Lender for Late {
+    async fn lease(
+        &self,
+        client: ClientId,
+        request: LeaseRequest,
+        stamp: Stamp,
+    ) -> Result<Leased, LedgerError> {
+        let leased = self.home.lease(client, request, stamp).await?;
+        self.until.notified().await;
+        Ok(leased)
+    }
+
+    async fn settle(
+        &self,
+        client: ClientId,
+        settlements: Vec<Settlement>,
+        stamp: Stamp,
+    ) -> Result<(), LedgerError> {
+        self.home.settle(client, settlements, stamp).await
+    }
+}
+
+#[tokio::test]
+async fn an_escrow_whose_answer_comes_after_it_was_closed_enters_no_second_time() {
+    let it = Region::new(EscrowPolicy::shared(), &[10_000]).await;
+    let late = Arc::new(Late { home: Arc::clone(&it.home), until: Notify::new() });
+    let (stock, clock) = (Arc::clone(&it.stock), Arc::clone(&it.clock));
+    let mint = Arc::clone(&it.mint);
+    let slow = Branch::new(Arc::clone(&late), stock, clock, mint, it.policy.clone());
+    let (client, request, stamp) = (it.client, it.request(1), it.stamp());
+    let asking = tokio::spawn(async move { slow.lease(client, request, stamp).await });
+    tokio::time::sleep(2 * HOME_TAKES).await;
+    // Another process takes over, and is done with the escrow before the first has its answer.
+    it.hand.advance(Duration::from_secs(3));
+    let branch = it.branch();
+    it.lease(&branch, 5).await.unwrap();
+    let lease = *it.in_stock().leases.keys().next().unwrap();
+    let done = Settlement { lease, escrow: None, used: 5, close: true };
+    branch.settle(it.client, vec![done], it.stamp()).await.unwrap();
+    branch.give_back(it.client).await.unwrap();
+    assert_eq!((it.at_home().accounts.leased, it.at_home().accounts.spent), (0, 5));
+
+    late.until.notify_one();
+    tokio::time::sleep(2 * HOME_TAKES).await;
+    late.until.notify_one();
+    asking.await.unwrap().unwrap();
+    let stock = it.in_stock().accounts;
+    assert_eq!(stock.available + stock.leased, it.at_home().accounts.leased, "{stock:?}");
+}
+
 #[tokio::test]
 async fn an_escrow_that_never_came_goes_back() {
     let it = Region::new(EscrowPolicy::shared(), &[100]).await;
-    it.home.answers_lost.store(1, Ordering::Relaxed);
+    it.home.wire.answers_lost.store(1, Ordering::Relaxed);
     it.lease(&it.branch(), 1).await.unwrap_err();
     it.hand.advance(Duration::from_secs(50));
     assert_eq!(it.lease(&it.branch(), 1).await.unwrap().credits, 1);
@@ -339,7 +292,7 @@ async fn a_region_goes_on_while_home_is_gone_and_settles_when_it_is_back() {
     let it = Region::new(EscrowPolicy::remote(), &[10_000]).await;
     let holder = it.holder();
     holder.spend(it.client, NORMAL, 1).await.unwrap();
-    it.home.is_cut.store(true, Ordering::Relaxed);
+    it.home.wire.is_cut.store(true, Ordering::Relaxed);
     let mut served = 1;
     let refused = loop {
         match holder.spend(it.client, NORMAL, 1).await {
@@ -352,7 +305,7 @@ async fn a_region_goes_on_while_home_is_gone_and_settles_when_it_is_back() {
     // Long enough for the escrow to lapse at home.
     it.pass(5 * 3_600, &[&holder]).await;
     assert_eq!(it.at_home().accounts.suspense, served);
-    it.home.is_cut.store(false, Ordering::Relaxed);
+    it.home.wire.is_cut.store(false, Ordering::Relaxed);
     it.pass(20, &[&holder]).await;
     assert_eq!((it.at_home().accounts.spent, it.at_home().accounts.suspense), (served, 0));
     holder.spend(it.client, NORMAL, 1).await.unwrap();
@@ -360,13 +313,13 @@ async fn a_region_goes_on_while_home_is_gone_and_settles_when_it_is_back() {
 
 #[tokio::test]
 async fn usage_settles_the_escrow_of_a_stock_that_was_lost() {
-    let mut it = Region::new(EscrowPolicy::shared(), &[10_000]).await;
+    let it = Region::new(EscrowPolicy::shared(), &[10_000]).await;
     let holder = it.holder();
     for _ in 0..5 {
         holder.spend(it.client, NORMAL, 1).await.unwrap();
     }
     let escrow = it.at_home().accounts.leased;
-    it.stock = Arc::default();
+    it.stock.empty();
     holder.drain().await;
     it.pass(100, &[&holder]).await;
     let home = it.at_home();
@@ -383,7 +336,7 @@ async fn calls_are_answered_while_the_stock_is_down_and_nothing_is_charged_twice
     for second in 0..240 {
         // Down twice: for a moment, and for longer than any escrow lives.
         let is_down = (30..32).contains(&second) || (60..180).contains(&second);
-        it.stock.is_down.store(is_down, Ordering::Relaxed);
+        it.stock.wire.is_cut.store(is_down, Ordering::Relaxed);
         for _ in 0..5 {
             holder.spend(it.client, NORMAL, 1).await.unwrap();
             served += 1;
@@ -402,7 +355,7 @@ async fn a_lease_that_came_from_home_after_all_is_charged_there_alone() {
     it.lease(&it.branch(), 1).await.unwrap();
     let holder = it.holder();
     // The stock has lent it, but nobody knows: it is asked for at home, under the same id.
-    it.stock.answers_lost.store(1, Ordering::Relaxed);
+    it.stock.wire.answers_lost.store(1, Ordering::Relaxed);
     for _ in 0..5 {
         holder.spend(it.client, NORMAL, 1).await.unwrap();
     }
@@ -415,7 +368,7 @@ async fn a_lease_that_came_from_home_after_all_is_charged_there_alone() {
 #[tokio::test]
 async fn usage_of_a_lease_from_home_may_be_as_late_as_with_longer_leases() {
     let it = Region::new(EscrowPolicy::shared(), &[10_000]).await;
-    it.stock.is_down.store(true, Ordering::Relaxed);
+    it.stock.wire.is_cut.store(true, Ordering::Relaxed);
     let lease = it.lease(&it.branch(), 8).await.unwrap();
     assert_eq!(lease.credits, 8);
     it.pass(55, &[]).await;
@@ -428,11 +381,11 @@ async fn usage_of_a_lease_from_home_may_be_as_late_as_with_longer_leases() {
 async fn what_was_spent_of_a_lease_from_home_is_told_there_though_the_next_is_from_the_stock() {
     let it = Region::new(EscrowPolicy::shared(), &[10_000]).await;
     let holder = it.holder();
-    it.stock.is_down.store(true, Ordering::Relaxed);
+    it.stock.wire.is_cut.store(true, Ordering::Relaxed);
     for _ in 0..8 {
         holder.spend(it.client, NORMAL, 1).await.unwrap();
     }
-    it.stock.is_down.store(false, Ordering::Relaxed);
+    it.stock.wire.is_cut.store(false, Ordering::Relaxed);
     it.hand.advance(Duration::from_secs(2));
     holder.spend(it.client, NORMAL, 1).await.unwrap();
     // Whatever was told behind the caller's back is told by then.
@@ -456,7 +409,7 @@ async fn a_region_in_use_never_lets_an_escrow_lapse() {
     holder.drain().await;
     it.pass(40, &[&holder]).await;
     assert_eq!(it.at_home().accounts.spent, served);
-    let asked = it.home.asked.load(Ordering::Relaxed);
+    let asked = it.home.wire.asked.load(Ordering::Relaxed);
     assert!(asked < 40, "home was asked {asked} times in ten minutes");
 }
 
@@ -485,12 +438,12 @@ async fn the_last_credits_are_usable_though_they_lie_in_pieces() {
     assert_eq!(it.lease(&branch, 2).await.unwrap().credits, 2);
     let none = it.lease(&branch, 1).await.unwrap();
     assert_eq!((none.credits, none.available), (0, 0));
-    let asked = it.home.asked.load(Ordering::Relaxed);
+    let asked = it.home.wire.asked.load(Ordering::Relaxed);
     it.lease(&it.branch(), 1).await.unwrap();
-    assert_eq!(it.home.asked.load(Ordering::Relaxed), asked, "home was asked a moment ago");
+    assert_eq!(it.home.wire.asked.load(Ordering::Relaxed), asked, "home was asked a moment ago");
     it.hand.advance(Duration::from_secs(1));
     it.lease(&it.branch(), 1).await.unwrap();
-    assert!(it.home.asked.load(Ordering::Relaxed) > asked);
+    assert!(it.home.wire.asked.load(Ordering::Relaxed) > asked);
 }
 
 #[tokio::test]
@@ -554,15 +507,7 @@ async fn a_client_that_home_does_not_know_is_named_and_blocks_nobody() {
 #[tokio::test]
 async fn a_lease_that_would_outlive_its_escrow_is_refused() {
     let it = Region::new(EscrowPolicy::shared(), &[10]).await;
-    let request = LeaseRequest {
-        id: it.mint.mint(START_MS),
-        need: 1,
-        want: 1,
-        share: 1,
-        ttl_ms: 60_000,
-        window_ms: 30_000,
-        settle: Vec::new(),
-    };
+    let request = LeaseRequest { ttl_ms: 60_000, ..it.request(1) };
     let refused = it.branch().lease(it.client, request, it.stamp()).await;
     assert_eq!(refused, Err(LedgerError::InvalidAmount));
 }

@@ -7,24 +7,27 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clock::{Clock as _, ManualClock, SharedClock, Timestamp};
-use ids::{ClientId, GrantId, Id as _, JobId, LeaseId, Mint};
+use ids::{ClientId, GrantId, Id as _, LeaseId, Mint};
 use ledger::invariants::violations;
 use ledger::policy::CLOCK_SKEW_MS;
 use ledger::{
-    Balance, BalanceStore, Branch, Change, Commit, Companion, EscrowPolicy, Evidence, GrantRequest,
-    GrantSource, Hold, LeaseRequest, LeaseState, Leased, Ledger as _, LedgerError, Lender,
-    MemoryLedger, Settlement, Stamp, StoreFault,
+    Balance, Branch, EscrowPolicy, Evidence, GrantRequest, GrantSource, LeaseRequest, LeaseState,
+    Ledger as _, LedgerError, Lender as _, Settlement, Stamp, StoreFault,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngSeed};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use tokio::runtime::{Builder, Runtime};
+
+use crate::faults::{HOME_TAKES, Home, Stock};
+
+mod faults;
 
 const START_MS: i64 = 1_767_225_600_000;
 const TTL_MS: i64 = 10_000;
@@ -58,6 +61,7 @@ enum Step {
     /// Time passes, in milliseconds. Home's reaper comes every second, or slept.
     Pass(u64, bool),
     LoseAnswerOfHome,
+    LoseAnswerOfStock,
     CutOffHome(bool),
     StockIsDown(bool),
     EmptyStock,
@@ -89,6 +93,7 @@ impl ReferenceStateMachine for Mishaps {
             1 => Just(Step::GiveBack),
             12 => (select(pass), any::<bool>()).prop_map(|(ms, reaped)| Step::Pass(ms, reaped)),
             2 => Just(Step::LoseAnswerOfHome),
+            2 => Just(Step::LoseAnswerOfStock),
             2 => any::<bool>().prop_map(Step::CutOffHome),
             2 => any::<bool>().prop_map(Step::StockIsDown),
             1 => Just(Step::EmptyStock),
@@ -98,97 +103,6 @@ impl ReferenceStateMachine for Mishaps {
 
     fn apply(state: Self, _: &Step) -> Self {
         state
-    }
-}
-
-/// A client's home behind a wire that can be cut, and that can lose an answer.
-#[derive(Debug, Default)]
-struct Home {
-    ledger: MemoryLedger,
-    is_cut: AtomicBool,
-    loses_answer: AtomicBool,
-}
-
-impl Home {
-    fn reach(&self) -> Result<(), StoreFault> {
-        if self.is_cut.load(Relaxed) {
-            return Err(StoreFault::Failed("the wire is cut".to_owned()));
-        }
-        Ok(())
-    }
-
-    fn answer<T>(&self, answer: T) -> Result<T, LedgerError> {
-        if self.loses_answer.swap(false, Relaxed) {
-            return Err(StoreFault::TimedOut("the answer was lost".to_owned()).into());
-        }
-        Ok(answer)
-    }
-}
-
-impl Lender for Home {
-    async fn lease(
-        &self,
-        client: ClientId,
-        request: LeaseRequest,
-        stamp: Stamp,
-    ) -> Result<Leased, LedgerError> {
-        self.reach()?;
-        let leased = self.ledger.lease(client, request, stamp).await?;
-        self.answer(leased)
-    }
-
-    async fn settle(
-        &self,
-        client: ClientId,
-        settlements: Vec<Settlement>,
-        stamp: Stamp,
-    ) -> Result<(), LedgerError> {
-        self.reach()?;
-        self.ledger.settle(client, settlements, stamp).await?;
-        self.answer(())
-    }
-}
-
-/// A stock that can be down, and that can be lost.
-#[derive(Debug, Default)]
-struct Stock {
-    kept: Mutex<Arc<MemoryLedger>>,
-    is_down: AtomicBool,
-}
-
-impl Stock {
-    fn reach(&self) -> Result<Arc<MemoryLedger>, StoreFault> {
-        if self.is_down.load(Relaxed) {
-            return Err(StoreFault::TimedOut("the stock is down".to_owned()));
-        }
-        Ok(Arc::clone(&self.kept.lock().unwrap()))
-    }
-}
-
-impl BalanceStore for Stock {
-    async fn create(&self, balance: Balance) -> Result<(), StoreFault> {
-        self.reach()?.create(balance).await
-    }
-
-    async fn load(&self, client: ClientId) -> Result<Option<Balance>, StoreFault> {
-        self.reach()?.load(client).await
-    }
-
-    async fn load_hold(&self, client: ClientId, job: JobId) -> Result<Option<Hold>, StoreFault> {
-        self.reach()?.load_hold(client, job).await
-    }
-
-    async fn commit(
-        &self,
-        balance: &Balance,
-        change: &Change,
-        companion: Option<Companion>,
-    ) -> Result<Commit, StoreFault> {
-        self.reach()?.commit(balance, change, companion).await
-    }
-
-    async fn overdue(&self, now_ms: i64, limit: usize) -> Result<Vec<ClientId>, StoreFault> {
-        self.reach()?.overdue(now_ms, limit).await
     }
 }
 
@@ -217,7 +131,8 @@ impl Evidence for Usage {
     ) -> Result<Option<u64>, StoreFault> {
         // A lease that was asked for twice may have been given twice, by home and out of the stock.
         let itself = |held: &Held| held.id == lease && held.escrow == escrow;
-        let about = |held: &&Held| itself(held) || held.escrow == Some(lease);
+        let out_of_it = |held: &Held| escrow.is_none() && held.escrow == Some(lease);
+        let about = |held: &&Held| itself(held) || out_of_it(held);
         Ok(Some(self.0.lock().unwrap().iter().filter(about).map(|held| held.used).sum()))
     }
 }
@@ -233,6 +148,11 @@ struct World {
     client: ClientId,
     granted: u64,
     unanswered: Option<(LeaseRequest, Stamp)>,
+}
+
+/// Until when a holder spends from a lease that it asked for at `stamp`.
+const fn spent_until_ms(stamp: Stamp) -> i64 {
+    stamp.at_ms + TTL_MS - CLOCK_SKEW_MS
 }
 
 impl World {
@@ -287,7 +207,7 @@ impl World {
                 escrow: leased.escrow,
                 amount: leased.credits,
                 used: 0,
-                until_ms: stamp.at_ms + TTL_MS - CLOCK_SKEW_MS,
+                until_ms: spent_until_ms(stamp),
                 closed: false,
             }),
             Ok(_) => {}
@@ -305,13 +225,16 @@ impl World {
         }
         // Whoever should know of it does: home of what it gave itself, the stock of all.
         let Settlement { lease, escrow, used, close } = settlement;
-        let told = |balance: &Balance| match balance.leases.get(&lease) {
+        let told = |balance: &Balance, used: u64| match balance.leases.get(&lease) {
             Some(lease) if lease.state != LeaseState::Settled => !close && lease.used >= used,
             _ => true,
         };
-        assert!(escrow.is_some() || told(&self.at_home()), "home was not told of {lease}");
-        let is_down = self.stock.is_down.load(Relaxed);
-        assert!(is_down || told(&self.in_stock()), "the stock was not told of {lease}");
+        let from_home = escrow.is_none_or(|escrow| escrow == lease);
+        assert!(!from_home || told(&self.at_home(), used), "home was not told of {lease}");
+        // What home gave itself was not spent from the stock.
+        let used = if escrow == Some(lease) { 0 } else { used };
+        let is_down = self.stock.wire.is_cut.load(Relaxed);
+        assert!(is_down || told(&self.in_stock(), used), "the stock was not told of {lease}");
     }
 
     fn abandon(&mut self) {
@@ -359,7 +282,7 @@ impl World {
     }
 
     fn in_stock(&self) -> Balance {
-        let kept = self.stock.kept.lock().unwrap().audit(self.client);
+        let kept = self.stock.kept().audit(self.client);
         kept.map_or_else(|| Balance::empty(self.client), |(balance, _)| balance)
     }
 
@@ -382,11 +305,11 @@ impl World {
         let came = |id: LeaseId| stock.grants.contains_key(&GrantId::from_ulid(id.ulid()));
         let asked = stock.supply.asking.filter(|asking| !came(asking.lease));
         let coming = asked.map_or(0, |asking| open(&home, asking.lease));
-        let coming = coming
-            + self
-                .unanswered
-                .as_ref()
-                .map_or(0, |(request, _)| open(&home, request.id).max(open(&stock, request.id)));
+        // A holder does not spend from a lease whose time was over before it came.
+        let unanswered =
+            self.unanswered.iter().filter(|(_, stamp)| now_ms < spent_until_ms(*stamp));
+        let unanswered = unanswered.map(|(it, _)| open(&home, it.id).max(open(&stock, it.id)));
+        let coming = coming + unanswered.sum::<u64>();
         let spendable = home.accounts.available + lendable + live + coming;
         assert!(
             spent + spendable <= self.granted,
@@ -398,9 +321,10 @@ impl World {
 
     /// Everything works again, every holder is done, and time passes.
     fn end(mut self) {
-        self.home.is_cut.store(false, Relaxed);
-        self.home.loses_answer.store(false, Relaxed);
-        self.stock.is_down.store(false, Relaxed);
+        for wire in [&self.home.wire, &self.stock.wire] {
+            wire.is_cut.store(false, Relaxed);
+            wire.answers_lost.store(0, Relaxed);
+        }
         self.hand.advance(Duration::from_secs(2));
         self.abandon();
         let leases = self.usage.0.lock().unwrap().len();
@@ -476,13 +400,14 @@ impl StateMachineTest for World {
                     it.check();
                 }
             }
-            Step::LoseAnswerOfHome => it.home.loses_answer.store(true, Relaxed),
-            Step::CutOffHome(is_cut) => it.home.is_cut.store(is_cut, Relaxed),
-            Step::StockIsDown(is_down) => it.stock.is_down.store(is_down, Relaxed),
-            Step::EmptyStock => *it.stock.kept.lock().unwrap() = Arc::default(),
+            Step::LoseAnswerOfHome => it.home.wire.answers_lost.store(1, Relaxed),
+            Step::LoseAnswerOfStock => it.stock.wire.answers_lost.store(1, Relaxed),
+            Step::CutOffHome(is_cut) => it.home.wire.is_cut.store(is_cut, Relaxed),
+            Step::StockIsDown(is_down) => it.stock.wire.is_cut.store(is_down, Relaxed),
+            Step::EmptyStock => it.stock.empty(),
         }
         // What a lease has started in the background is done now.
-        it.runtime.block_on(tokio::task::yield_now());
+        it.runtime.block_on(async { tokio::time::sleep(2 * HOME_TAKES).await });
         it
     }
 
