@@ -343,7 +343,7 @@ impl Tally {
 
     /// Whether what was spent will not be more either.
     pub(crate) fn is_final(&self) -> bool {
-        // In this order: what is kept was taken before.
+        // What is kept was taken before. Once nothing more can be taken, both can only become equal.
         let kept = self.spending().credits();
         self.slot.words()[TAKEN].load(Ordering::Acquire) == kept | CLOSED
     }

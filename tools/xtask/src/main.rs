@@ -56,9 +56,7 @@ enum Bench {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Test { only } => steps::run(&only),
-        Task::Bench { name } => steps::bench(
-            &name.to_possible_value().map_or_else(String::new, |it| it.get_name().to_owned()),
-        ),
+        Task::Bench { name } => steps::bench(&steps::name(&name)),
         Task::Sim { arguments } => steps::sim(&arguments),
         Task::Package { functions } => steps::package(&functions),
     };

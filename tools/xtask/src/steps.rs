@@ -51,7 +51,7 @@ pub(crate) fn run(only: &[Step]) -> Result<()> {
     let steps = if only.is_empty() { ALL } else { only };
     let mut results: Vec<(Step, Duration, Result<()>)> = Vec::new();
     for step in steps {
-        shell::say(&format!("\n== {} ==", name(*step)));
+        shell::say(&format!("\n== {} ==", name(step)));
         let started = Instant::now();
         let result = match step {
             Step::Format => shell::run(shell::cargo().args(["fmt", "--all", "--check"])),
@@ -64,14 +64,14 @@ pub(crate) fn run(only: &[Step]) -> Result<()> {
             Step::Deploy => deploy(),
         };
         if let Err(error) = &result {
-            shell::say(&format!("{} failed: {error:#}", name(*step)));
+            shell::say(&format!("{} failed: {error:#}", name(step)));
         }
         results.push((*step, started.elapsed(), result));
     }
     shell::say("");
     for (step, took, result) in &results {
         let verdict = if result.is_ok() { "ok" } else { "FAILED" };
-        shell::say(&format!("{:<10} {verdict:<7} {:>5} s", name(*step), took.as_secs()));
+        shell::say(&format!("{:<10} {verdict:<7} {:>5} s", name(step), took.as_secs()));
     }
     let failed = results.iter().filter(|(_, _, result)| result.is_err()).count();
     shell::say(&format!("{} passed, {failed} failed", results.len() - failed));
@@ -253,6 +253,7 @@ fn path_with(first: &std::path::Path) -> Result<std::ffi::OsString> {
     std::env::join_paths(folders).context("the search path cannot be put together")
 }
 
-fn name(step: Step) -> String {
-    step.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+/// What a value is called on the command line.
+pub(crate) fn name(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }
