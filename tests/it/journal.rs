@@ -55,6 +55,7 @@ impl Books {
             let id = self.core.mint.mint(NOW_MS);
             let request = LeaseRequest {
                 id,
+                renews: false,
                 need: 1,
                 want: 20,
                 share: 1,

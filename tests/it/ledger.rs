@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ledger::conformance::{Failing, run, run_branch};
+use ledger::conformance::{Failing, run, run_branch, run_stale_plans};
 use support::Bench;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -15,6 +15,12 @@ async fn dynamodb_conforms() {
 async fn dynamodb_keeps_the_stock_of_a_branch() {
     let bench = Bench::start().await;
     run_branch(Arc::new(bench.aws.ledger()), 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dynamodb_refuses_stale_plans() {
+    let bench = Bench::start().await;
+    run_stale_plans(Arc::new(bench.aws.ledger()), 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,6 +54,7 @@ async fn processes_that_remember_old_balances_agree() {
     one.grant(client, grant, stamp()).await.unwrap();
     let lease = |want| LeaseRequest {
         id: mint.mint(now_ms),
+        renews: false,
         need: 1,
         want,
         share: 1,

@@ -155,7 +155,8 @@ impl DynamoLedger {
                 }
             };
             it.require(&["leases", &id, "used"], n(was.used))
-                .require(&["leases", &id, "state"], attribute(&was.state)?);
+                .require(&["leases", &id, "state"], attribute(&was.state)?)
+                .require(&["leases", &id, "until_ms"], n(was.until_ms));
         }
         // A settled lease never becomes anything else, so that nothing need be required of it.
         for id in &change.forget {

@@ -129,6 +129,11 @@ pub(crate) async fn change<S: BalanceStore, T>(
             Known::Remembered(balance) => (balance, true),
         };
         match plan(balance) {
+            // What rests on the whole of a remembered balance is most likely refused, and a refused
+            // write costs more than a look.
+            Ok(Plan::Commit(change, _)) if remembered && change.exact_seq.is_some() => {
+                known = current(store, client).await?;
+            }
             Ok(Plan::Commit(change, answer)) => match store.commit(balance, &change, None).await? {
                 Commit::Done => return Ok(answer),
                 Commit::Moved(Some(now)) => known = Known::Current(now),

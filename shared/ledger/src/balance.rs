@@ -10,7 +10,7 @@ use crate::change::{
     Leg,
 };
 use crate::escrow::Supply;
-use crate::policy::{CLOCK_SKEW_MS, GRANTED_MAX, RECONCILE_WINDOW_MS, REQUEST_LATE_MS};
+use crate::policy::{CLOCK_SKEW_MS, FEW_LEASES, GRANTED_MAX, RECONCILE_WINDOW_MS, REQUEST_LATE_MS};
 use crate::store::{
     GrantRequest, HoldRequest, LeaseRequest, Leased, LedgerError, Reaped, Settlement, Stamp,
 };
@@ -97,8 +97,29 @@ impl Lease {
         }
     }
 
-    const fn mark(&self) -> LeaseMark {
-        LeaseMark { used: self.used, state: self.state }
+    /// One that was given to nobody yet.
+    const fn of_nothing() -> Self {
+        Self {
+            amount: 0,
+            used: 0,
+            state: LeaseState::Open,
+            until_ms: 0,
+            window_ms: 0,
+            taken: Slices::new(),
+        }
+    }
+
+    fn add(&mut self, credits: u64, taken: Slices) {
+        self.amount += credits;
+        for (grant, credits) in taken {
+            *self.taken.entry(grant).or_default() += credits;
+        }
+    }
+
+    /// What a plan relies on of it.
+    #[must_use]
+    pub const fn mark(&self) -> LeaseMark {
+        LeaseMark { used: self.used, state: self.state, until_ms: self.until_ms }
     }
 
     /// When the reaper has something to do with it.
@@ -107,6 +128,17 @@ impl Lease {
             LeaseState::Open => Some(self.until_ms.saturating_add(CLOCK_SKEW_MS)),
             LeaseState::Lapsed => Some(self.until_ms),
             LeaseState::Settled => None,
+        }
+    }
+
+    /// Whether nobody waits for its holder's last report any more.
+    pub(crate) const fn is_over(&self, now_ms: i64) -> bool {
+        match self.state {
+            LeaseState::Open => {
+                self.window_ms == 0 && self.until_ms.saturating_add(CLOCK_SKEW_MS) <= now_ms
+            }
+            LeaseState::Lapsed => self.until_ms <= now_ms,
+            LeaseState::Settled => false,
         }
     }
 
@@ -249,11 +281,13 @@ impl Balance {
     ///
     /// The holder gets what it wants, but at most one part in `share` of what is available and at
     /// least what it needs. When less than that is available the settlements are still worth
-    /// committing, so that they are planned alone and the answer is a lease of 0 credits.
+    /// committing, so that they are planned alone and the answer is a lease of 0 credits, or the
+    /// lease that was to be renewed as it is.
     ///
     /// # Errors
     /// [`LedgerError::OverReported`] if a settlement reports more than its lease holds;
-    /// [`LedgerError::InvalidAmount`] if nothing is needed or less is wanted than needed.
+    /// [`LedgerError::InvalidAmount`] if nothing is needed of a new lease, or less is wanted than
+    /// needed.
     pub fn plan_lease(
         &self,
         request: &LeaseRequest,
@@ -270,19 +304,25 @@ impl Balance {
         stamp: Stamp,
         pick: impl FnOnce(Vec<(GrantId, u64)>) -> Vec<(GrantId, u64)>,
     ) -> Result<Plan<Leased>, LedgerError> {
-        if request.need == 0 || request.want < request.need || request.share == 0 {
+        if request.need == 0 && !request.renews || request.want < request.need || request.share == 0
+        {
             return Err(LedgerError::InvalidAmount);
         }
         let mut change = Change::new(EntryKind::Lease, stamp.entry, stamp.at_ms);
         let settled = self.add_settlements(&mut change, &request.settle, stamp)?;
+        let until_ms = stamp.at_ms.saturating_add(request.ttl_ms);
 
         // As the settlements leave it, should one of them be about the very lease that is asked for.
         let reported = change.leases.iter().find_map(|(id, change)| match change {
             LeaseChange::Update { lease, .. } if *id == request.id => Some(lease),
             _ => None,
         });
-        if let Some(lease) = reported.or_else(|| self.leases.get(&request.id)) {
-            // Asked again, because the first answer was lost; or a copy that nobody waits for.
+        let lease = reported.or_else(|| self.leases.get(&request.id)).cloned();
+        let renews = request.renews
+            && lease.as_ref().is_some_and(|lease| self.can_renew(lease, stamp.at_ms, until_ms));
+        let asked_again = lease.as_ref().filter(|_| !renews);
+        if let Some(lease) = asked_again {
+            // Because the first answer was lost; or this is a copy that nobody waits for.
             let leased = self.leased(lease, self.accounts.available);
             return Ok(self.commit_or_done(change, settled, leased));
         }
@@ -291,9 +331,9 @@ impl Balance {
         let available = sum(&slices);
         let mut slices = pick(slices);
         let within = sum(&slices);
-        if within < request.need {
+        if within < request.need || request.renews && !renews {
             change.entry.kind = EntryKind::Settle;
-            let none = Lease::settled(0, stamp.at_ms);
+            let none = lease.unwrap_or_else(|| Lease::settled(0, stamp.at_ms));
             return Ok(self.commit_or_done(change, settled, self.leased(&none, available)));
         }
         let share = (available / request.share).max(request.need);
@@ -304,15 +344,29 @@ impl Balance {
         }
         change.transfer(Account::Available, Account::Leased, amount);
         change.entry.lease = Some(request.id);
-        let until_ms = stamp.at_ms.saturating_add(request.ttl_ms);
-        let window_ms = request.window_ms;
-        let lease = Lease { amount, used: 0, state: LeaseState::Open, until_ms, window_ms, taken };
+        let mut lease = lease.unwrap_or_else(Lease::of_nothing);
+        lease.add(amount, taken);
+        (lease.until_ms, lease.window_ms) = (until_ms, request.window_ms);
         let leased = self.leased(&lease, available - amount);
         if let Some(due_ms) = lease.due_ms() {
             change.due = sooner(change.due, due_ms);
         }
-        change.leases.push((request.id, LeaseChange::Open(lease)));
-        Ok(Plan::Commit(change.simplified(), leased))
+        change.leases.retain(|(id, _)| *id != request.id);
+        let opened = match self.leases.get(&request.id) {
+            Some(before) => LeaseChange::Update { was: before.mark(), lease },
+            None => LeaseChange::Open(lease),
+        };
+        change.leases.push((request.id, opened));
+        Ok(Plan::Commit(self.reappointed(change.simplified(), stamp.at_ms), leased))
+    }
+
+    /// Whether a lease may live on until `until_ms`. Not from credits that have ended: these go back
+    /// when it ends, and are the client's no more.
+    fn can_renew(&self, lease: &Lease, now_ms: i64, until_ms: i64) -> bool {
+        let ended = |id| self.grants.get(id).is_none_or(|grant| grant.expires_at_ms <= now_ms);
+        lease.state == LeaseState::Open
+            && lease.until_ms < until_ms
+            && !lease.taken.keys().any(ended)
     }
 
     /// Plans the settlement of leases. A lease that is not known any more was settled before.
@@ -580,7 +634,7 @@ impl Balance {
     }
 
     fn leased(&self, lease: &Lease, available: u64) -> Leased {
-        let credits = if lease.state == LeaseState::Settled { 0 } else { lease.amount };
+        let credits = if lease.state == LeaseState::Open { lease.amount } else { 0 };
         Leased {
             credits,
             available,
@@ -599,7 +653,29 @@ impl Balance {
     }
 
     fn commit_or_done<T>(&self, change: Change, settled: bool, answer: T) -> Plan<T> {
-        if settled { Plan::Commit(change.simplified(), answer) } else { Plan::Done(answer) }
+        if !settled {
+            return Plan::Done(answer);
+        }
+        let at_ms = change.entry.at_ms;
+        Plan::Commit(self.reappointed(change.simplified(), at_ms), answer)
+    }
+
+    /// Makes the reaper's appointment anew in a change that ends or renews a lease. If that is the one
+    /// it would come for, it would otherwise come, find nothing, and make the next one itself.
+    fn reappointed(&self, mut change: Change, now_ms: i64) -> Change {
+        let passes = change.leases.iter().any(|(id, change)| match change {
+            LeaseChange::Update { lease, .. } => {
+                self.leases.get(id).and_then(Lease::due_ms) != lease.due_ms()
+            }
+            _ => false,
+        });
+        let open = self.leases.values().filter(|lease| lease.due_ms().is_some()).count();
+        let mut after = self.clone();
+        if passes && open <= FEW_LEASES && after.commit(&change).is_ok() {
+            change.exact_seq = Some(self.seq);
+            change.due = DueChange::Set(after.next_due_ms(now_ms));
+        }
+        change
     }
 
     /// What can be taken from each grant once `change` is made, soonest to end first.

@@ -206,7 +206,7 @@ impl<H: Lender, S: BalanceStore> Inner<H, S> {
                 Ask::Home(question) => {
                     let commit = self.stock.commit(&balance, &question.change, None).await;
                     if commit.map_err(stock)? == Commit::Done {
-                        return self.ask_home(client, need, *question).await;
+                        return self.ask_home(client, *question).await;
                     }
                 }
             }
@@ -214,21 +214,17 @@ impl<H: Lender, S: BalanceStore> Inner<H, S> {
         Err(Fault::Home(LedgerError::Contended))
     }
 
-    async fn ask_home(
-        &self,
-        client: ClientId,
-        need: u64,
-        question: Question,
-    ) -> Result<Supplied, Fault> {
-        let Question { asking, want, reports, .. } = question;
+    async fn ask_home(&self, client: ClientId, question: Question) -> Result<Supplied, Fault> {
+        let asking = question.asking;
         let request = LeaseRequest {
             id: asking.lease,
-            need,
-            want,
+            renews: asking.renews,
+            need: question.need,
+            want: question.want,
             share: self.policy.share,
             ttl_ms: millis(self.policy.ttl),
             window_ms: millis(self.policy.window),
-            settle: reports.clone(),
+            settle: question.reports.clone(),
         };
         let stamp = Stamp { entry: asking.entry, at_ms: asking.at_ms };
         let answer = self.home.lease(client, request, stamp).await;
@@ -246,11 +242,15 @@ impl<H: Lender, S: BalanceStore> Inner<H, S> {
             Err(_) => nothing(0, stamp),
         };
         self.note(client, |stock, stamp| {
-            stock.plan_filled(&asking, &leased, &reports, stamp, &self.policy)
+            stock.plan_answered(&question, &leased, stamp, &self.policy)
         })
         .await?;
         answer.map_err(Fault::Home)?;
-        if leased.credits < need { Ok(Supplied::Dry(leased.available)) } else { Ok(Supplied::Look) }
+        if question.is_worth_a_look(&leased, &self.policy) {
+            Ok(Supplied::Look)
+        } else {
+            Ok(Supplied::Dry(leased.available))
+        }
     }
 
     async fn give_back(&self, client: ClientId, all: bool) -> Result<(), Fault> {
@@ -303,7 +303,8 @@ impl<H: Lender, S: BalanceStore> Inner<H, S> {
         for _ in 0..WAITS_MAX {
             let plan = |stock: &Balance| stock.plan_sublease(request, stamp, &self.policy);
             match change(&*self.stock, client, plan).await {
-                Ok((leased, low)) if leased.credits > 0 => {
+                // What cannot be renewed is not waited for: another is asked for next.
+                Ok((leased, low)) if leased.credits > 0 || request.renews => {
                     if low {
                         let inner = Arc::clone(self);
                         tokio::spawn(async move {

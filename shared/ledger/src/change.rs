@@ -161,27 +161,30 @@ pub enum GrantChange {
 pub enum LeaseChange {
     /// A new lease; it must not be there yet.
     Open(Lease),
-    /// The lease as it is from now on; `was` must still be its use and state.
+    /// The lease as it is from now on; `was` must still be its mark.
     Update {
         /// What the planner saw.
         was: LeaseMark,
         /// What it becomes.
         lease: Lease,
     },
-    /// The lease is done with; `was` must still be its use and state.
+    /// The lease is done with; `was` must still be its mark.
     Close {
         /// What the planner saw.
         was: LeaseMark,
     },
 }
 
-/// The part of a lease that tells whether a plan still fits it.
+/// The part of a lease that tells whether a plan still fits it: none of its changes leaves all of
+/// this as it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseMark {
     /// Credits reported as used.
     pub used: u64,
     /// Open or lapsed.
     pub state: LeaseState,
+    /// When it ends, in milliseconds since the Unix epoch. A renewal makes it later.
+    pub until_ms: i64,
 }
 
 /// What happens to the moment at which the reaper looks at the balance.

@@ -12,8 +12,8 @@ use std::time::Duration;
 use clock::{Clock as _, ManualClock, SharedClock, Timestamp};
 use ids::{ClientId, JobId, LeaseId, Mint};
 
-use crate::backend::BalanceStore;
-use crate::balance::{Balance, GrantSource, Hold, HoldState, LeaseState};
+use crate::backend::{BalanceStore, Commit};
+use crate::balance::{Balance, GrantSource, Hold, HoldState, LeaseState, Plan};
 use crate::branch::Branch;
 use crate::change::Account;
 use crate::invariants::violations;
@@ -31,7 +31,7 @@ const DAY_MS: i64 = 86_400_000;
 const TTL_MS: i64 = 30_000;
 
 /// How many cases [`run`] goes through.
-pub const CASES: usize = 16;
+pub const CASES: usize = 18;
 
 /// Runs every case against `ledger`, each with clients of its own, and panics at the first promise
 /// that is not kept.
@@ -51,6 +51,8 @@ pub async fn run<L: Ledger>(ledger: Arc<L>, seed: u64) {
         impossible_grants_are_refused
         a_lease_is_bounded_by_its_share_and_the_last_credit_is_usable
         a_lease_asked_for_again_is_the_same_lease
+        a_renewed_lease_lives_on_and_gets_more
+        a_lease_is_not_renewed_once_it_or_what_is_in_it_has_ended
         a_settlement_is_a_total_and_counts_once
         a_late_copy_of_a_request_opens_no_settled_lease
         more_than_was_leased_cannot_be_reported
@@ -89,10 +91,11 @@ pub async fn run_branch<S: BalanceStore>(stock: Arc<S>, seed: u64) {
         let stamp = bench.stamp(clock.now_ms());
         let request = LeaseRequest {
             id,
+            renews: false,
             need: 7,
             want: 9,
             share: 1,
-            ttl_ms: 10_000,
+            ttl_ms: 8_000,
             window_ms: RECONCILE_WINDOW_MS,
             settle: Vec::new(),
         };
@@ -112,6 +115,34 @@ pub async fn run_branch<S: BalanceStore>(stock: Arc<S>, seed: u64) {
     let home = bench.balance(client).await;
     assert_eq!((home.accounts.spent, home.accounts.leased), (used, 0), "{home:?}");
     assert_eq!(home.accounts.available, 1_000 - used);
+}
+
+/// Commits plans that were made on a balance of before, as processes that remember one do, and panics
+/// if one undoes what others did meanwhile.
+pub async fn run_stale_plans<S: BalanceStore>(store: Arc<S>, seed: u64) {
+    let mut bytes = [2; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let bench = Bench {
+        ledger: Arc::clone(&store),
+        mint: Mint::seeded(bytes),
+        extra_ms: AtomicU64::new(0),
+    };
+    let client = bench.client(&[(100, 1)]).await;
+    let lease = bench.lease_id();
+    bench.lease(client, lease, 10, 1, vec![], START_MS).await.unwrap();
+    let before = store.load(client).await.unwrap().unwrap();
+    bench.renew(client, lease, 5, vec![], bench.stamp(START_MS + 5_000)).await;
+    let after = store.load(client).await.unwrap().unwrap();
+    for (used, close) in [(4, false), (4, true)] {
+        let report = Settlement { lease, escrow: None, used, close };
+        let stamp = bench.stamp(START_MS + 6_000);
+        let Plan::Commit(change, ()) = before.plan_settle(&[report], stamp).unwrap() else {
+            panic!("a report of {used} says something new");
+        };
+        let commit = store.commit(&before, &change, None).await.unwrap();
+        assert!(matches!(commit, Commit::Moved(_)), "{commit:?}");
+    }
+    assert_eq!(store.load(client).await.unwrap().unwrap(), after);
 }
 
 struct Bench<L> {
@@ -167,6 +198,27 @@ impl<L: Ledger> Bench<L> {
         answered!(self.ledger.grant(client, request.clone(), stamp))
     }
 
+    async fn renew(
+        &self,
+        client: ClientId,
+        id: LeaseId,
+        want: u64,
+        settle: Vec<Settlement>,
+        stamp: Stamp,
+    ) -> Leased {
+        let request = LeaseRequest {
+            id,
+            renews: true,
+            need: 0,
+            want,
+            share: 1,
+            ttl_ms: TTL_MS,
+            window_ms: RECONCILE_WINDOW_MS,
+            settle,
+        };
+        answered!(self.ledger.lease(client, request.clone(), stamp)).unwrap()
+    }
+
     async fn lease(
         &self,
         client: ClientId,
@@ -178,6 +230,7 @@ impl<L: Ledger> Bench<L> {
     ) -> Result<Leased, LedgerError> {
         let request = LeaseRequest {
             id,
+            renews: false,
             need: 1,
             want,
             share,
@@ -310,6 +363,7 @@ impl<L: Ledger> Bench<L> {
         assert_eq!(self.balance(client).await.accounts.leased, 0);
         let request = LeaseRequest {
             id: self.lease_id(),
+            renews: false,
             need: 0,
             want: 0,
             share: 1,
@@ -320,6 +374,51 @@ impl<L: Ledger> Bench<L> {
         let stamp = self.stamp(START_MS);
         let answer = answered!(self.ledger.lease(client, request.clone(), stamp));
         assert_eq!(answer.unwrap_err(), LedgerError::InvalidAmount);
+    }
+
+    async fn a_renewed_lease_lives_on_and_gets_more(&self) {
+        let client = self.client(&[(100, 1)]).await;
+        let lease = self.lease_id();
+        self.lease(client, lease, 10, 1, vec![], START_MS).await.unwrap();
+        let (first, second) = (self.stamp(START_MS + 5_000), self.stamp(START_MS + 9_000));
+        let report = |used| vec![Settlement { lease, escrow: None, used, close: false }];
+        // The first twice; the second brings time alone; then a copy of the first, which is late.
+        let asked = [(5, 6, first, first), (5, 6, first, first), (0, 8, second, second)];
+        for (want, used, stamp, newest) in asked.into_iter().chain([(5, 6, first, second)]) {
+            let leased = self.renew(client, lease, want, report(used), stamp).await;
+            assert_eq!((leased.credits, leased.available), (15, 85));
+            assert_eq!(leased.until_ms, newest.at_ms + TTL_MS);
+        }
+        let balance = self.balance(client).await;
+        assert_eq!((balance.accounts.leased, balance.accounts.spent), (7, 8));
+        assert_eq!(balance.due_at_ms, Some(second.at_ms + TTL_MS + CLOCK_SKEW_MS));
+        // What came in two parts goes back as one.
+        let done = Settlement { lease, escrow: None, used: 12, close: true };
+        self.settle(client, done, START_MS + 10_000).await;
+        let accounts = self.balance(client).await.accounts;
+        assert_eq!((accounts.available, accounts.leased, accounts.spent), (88, 0, 12));
+    }
+
+    async fn a_lease_is_not_renewed_once_it_or_what_is_in_it_has_ended(&self) {
+        let client = self.client(&[(10, 1), (90, 2)]).await;
+        let nobody = self.renew(client, self.lease_id(), 5, vec![], self.stamp(START_MS)).await;
+        assert_eq!((nobody.credits, nobody.available), (0, 100));
+        let end_ms = START_MS + DAY_MS;
+        let (stale, silent) = (self.lease_id(), self.lease_id());
+        self.lease(client, stale, 5, 1, vec![], end_ms - 1_000).await.unwrap();
+        let kept = self.renew(client, stale, 5, vec![], self.stamp(end_ms)).await;
+        assert_eq!((kept.credits, kept.until_ms), (5, end_ms - 1_000 + TTL_MS));
+        self.lease(client, silent, 5, 1, vec![], end_ms).await.unwrap();
+        let lapse_ms = end_ms + TTL_MS + CLOCK_SKEW_MS;
+        self.reap(client, lapse_ms).await;
+        let lapsed = self.renew(client, silent, 5, vec![], self.stamp(lapse_ms)).await;
+        assert_eq!(lapsed.credits, 0);
+        let done = Settlement { lease: silent, escrow: None, used: 2, close: true };
+        self.settle(client, done, lapse_ms).await;
+        let settled = self.renew(client, silent, 5, vec![], self.stamp(lapse_ms)).await;
+        assert_eq!(settled.credits, 0);
+        let accounts = self.balance(client).await.accounts;
+        assert_eq!((accounts.leased, accounts.suspense, accounts.spent), (0, 5, 2));
     }
 
     async fn a_settlement_is_a_total_and_counts_once(&self) {
@@ -524,6 +623,7 @@ impl<L: Ledger> Bench<L> {
                 tokio::spawn(async move {
                     let request = LeaseRequest {
                         id,
+                        renews: false,
                         need: 1,
                         want: 3,
                         share: 1,

@@ -4,14 +4,17 @@
 //! In a branch's stock every grant is an escrow: a lease that the branch has from the client's
 //! home, under the same id. Leases out of it go to the holders of the Region. What was spent of an
 //! escrow is what came with it, less what is left and what is lent.
+//!
+//! One escrow at a time is the *current* one, which is renewed while the client calls: one request
+//! tells home what was spent, brings more credits, and lets it live on. The others are wound up.
 
 use ids::{EntryId, GrantId, Id as _, LeaseId};
 use serde::{Deserialize, Serialize};
 
-use crate::balance::{Balance, Grant, GrantSource, LeaseState, Plan};
+use crate::balance::{Balance, Grant, GrantSource, Lease, LeaseState, Plan};
 use crate::change::{Account, Change, DueChange, EntryKind, GrantChange, Leg};
 use crate::policy::{
-    ASKING_AGAIN_MS, ASKING_MS, CLOCK_SKEW_MS, DRY_FOR_MS, ESCROW_MARGIN_MS, EscrowPolicy,
+    ASKING_AGAIN_MS, ASKING_MS, CLOCK_SKEW_MS, DRY_FOR_MS, EscrowPolicy, RENEWAL_LATE_MS,
     REQUEST_LATE_MS,
 };
 use crate::store::{LeaseRequest, Leased, LedgerError, Settlement, Stamp};
@@ -19,11 +22,21 @@ use crate::store::{LeaseRequest, Leased, LedgerError, Settlement, Stamp};
 /// How often somebody looks at a client's escrows while nothing else is due, in milliseconds.
 const LOOK_MS: i64 = 10_000;
 
-/// An escrow that was asked for and that has not come yet.
+/// How long before its end an escrow that is not renewed goes back, in milliseconds: early enough for
+/// whoever looks at escrows to have come by.
+const RETURNS_BEFORE_MS: i64 = LOOK_MS + CLOCK_SKEW_MS;
+
+/// The last part in this many of an escrow's life is when it is renewed ahead of need.
+const AHEAD: i64 = 16;
+
+/// An escrow that was asked for and that has not come yet, or the renewal of one that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asking {
-    /// Its id.
+    /// The escrow's id.
     pub lease: LeaseId,
+    /// Whether it is there, and to be renewed.
+    #[serde(default)]
+    pub renews: bool,
     /// The id of the entry that it makes at home.
     pub entry: EntryId,
     /// When it was asked for first, in milliseconds since the Unix epoch: its time runs from then.
@@ -33,14 +46,30 @@ pub struct Asking {
     pub again_ms: i64,
 }
 
+/// The escrow that is renewed while its client calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Current {
+    /// Its id.
+    pub lease: LeaseId,
+    /// What came with it from home in all, as far as home's answers are known; in credits.
+    pub amount: u64,
+    /// When it was asked for first, in milliseconds since the Unix epoch.
+    pub since_ms: i64,
+    /// When it was asked for last, in milliseconds since the Unix epoch.
+    pub asked_ms: i64,
+}
+
 /// What a branch notes of one client's supply. It is one for the whole Region.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Supply {
     /// The escrow that is being asked for.
     pub asking: Option<Asking>,
-    /// The size of the newest escrow, in credits.
+    /// The escrow that is renewed, if there is one.
+    #[serde(default)]
+    pub current: Option<Current>,
+    /// What there was to lend when home answered last, in credits.
     pub size: u64,
-    /// When it came, in milliseconds since the Unix epoch.
+    /// When that was, in milliseconds since the Unix epoch.
     pub filled_at_ms: i64,
     /// What was available at home beyond it, in credits.
     pub beyond: u64,
@@ -78,10 +107,24 @@ pub(crate) struct Question {
     pub(crate) change: Change,
     /// The escrow that is asked for.
     pub(crate) asking: Asking,
+    /// How many credits are needed.
+    pub(crate) need: u64,
     /// How many credits are wanted.
     pub(crate) want: u64,
     /// What home is told of earlier escrows.
     pub(crate) reports: Vec<Settlement>,
+}
+
+impl Question {
+    /// Whether the stock is worth another look once home has answered. Where a renewal was refused
+    /// although there is enough, another escrow is asked for then.
+    pub(crate) fn is_worth_a_look(&self, leased: &Leased, policy: &EscrowPolicy) -> bool {
+        let met = self.asking.is_met_by(leased, policy);
+        match self.asking.renews {
+            true => met || leased.available >= self.need,
+            false => met && leased.credits >= self.need,
+        }
+    }
 }
 
 impl Balance {
@@ -93,14 +136,18 @@ impl Balance {
         stamp: Stamp,
         policy: &EscrowPolicy,
     ) -> Result<Plan<(Leased, bool)>, LedgerError> {
-        let need = request.need;
+        // One that is renewed, as a branch that stands before this one asks, gets more of its own.
+        let of_lease = |lease: &Lease| lease.taken.keys().next().copied();
+        let own = self.leases.get(&request.id).and_then(of_lease);
+        let serves = |(escrow, left): &(GrantId, u64)| match request.renews {
+            true => Some(*escrow) == own,
+            false => *left >= request.need,
+        };
         let plan = self.plan_lease_out_of(request, stamp, |escrows| {
-            escrows.into_iter().find(|(_, left)| *left >= need).into_iter().collect()
+            escrows.into_iter().find(serves).into_iter().collect()
         })?;
         let answer = |leased: Leased| {
-            let low = leased.credits > 0
-                && self.supply.beyond > 0
-                && self.is_low(leased.available, stamp.at_ms, policy);
+            let low = leased.credits > 0 && self.is_low(leased.available, stamp.at_ms, policy);
             let expiries = [leased.next_expiry_ms, self.supply.next_expiry_ms];
             let leased = Leased {
                 available: leased.available.saturating_add(self.supply.beyond),
@@ -138,46 +185,70 @@ impl Balance {
         if now_ms < self.supply.dry_until_ms {
             return Ask::Dry(self.supply.beyond);
         }
-        let mut change = self.change(EntryKind::Lease, stamp);
-        let mut abandoned = None;
-        let mut asking = match self.supply.asking {
+        let asking = match self.supply.asking {
             Some(asking) if now_ms < asking.again_ms => return Ask::Wait,
             // Who asked is gone, or had no answer. The escrow may have been given, so that the same
-            // one is asked for again.
+            // one is asked for again, unless it is so late that little could be lent from it.
             Some(asking) if now_ms - asking.at_ms < millis(policy.ttl) / 2 => asking,
-            // So late that little could be lent from it. Nothing was, since it never came.
-            old => {
-                abandoned = old.map(|old| Settlement {
-                    lease: old.lease,
-                    escrow: None,
-                    used: 0,
-                    close: true,
-                });
-                Asking { lease: fresh.0, entry: fresh.1, at_ms: now_ms, again_ms: 0 }
-            }
+            _ => self.new_asking(fresh, now_ms, policy),
         };
-        asking.again_ms = now_ms + ASKING_MS;
+        let asking = Asking { again_ms: now_ms + ASKING_MS, ..asking };
+        let current = self.supply.current.filter(|_| asking.renews);
+        let is_renewed = |id: &GrantId| current.is_some_and(|it| it.is(*id));
+        let mut change = self.change(EntryKind::Lease, stamp);
         // What is left of escrows that do not help goes back: together it may be enough.
         let useless = |grant: &Grant| !ahead && grant.left < need;
-        self.withdraw(&mut change, |grant| grant.expires_at_ms <= now_ms || useless(grant));
-        let mut reports = self.reports(&change);
-        reports.extend(abandoned);
-        change.supply = Some(Supply { asking: Some(asking), ..self.supply.clone() });
-        let want = self.want(lendable.iter().sum(), now_ms, policy).max(need);
-        Ask::Home(Box::new(Question { change, asking, want, reports }))
+        self.withdraw(&mut change, |id, grant| {
+            !is_renewed(id) && (grant.expires_at_ms <= now_ms || useless(grant))
+        });
+        let mut reports = self.reports(&change, is_renewed);
+        reports.extend(self.abandoned(asking));
+        let there: u64 = self.escrows().filter(|(id, _)| is_renewed(id)).map(|it| it.1.left).sum();
+        let need = if ahead && asking.renews { 0 } else { need.saturating_sub(there) };
+        let target = self.target(lendable.iter().sum(), now_ms, policy);
+        let want = target.saturating_sub(there).max(need);
+        change.supply = Some(Supply { asking: Some(asking), current, ..self.supply.clone() });
+        Ask::Home(Box::new(Question { change, asking, need, want, reports }))
     }
 
-    /// Plans that an escrow which was asked for has come; `leased` has no credits if home has none.
-    /// Nothing if somebody else saw to it.
-    pub(crate) fn plan_filled(
+    /// What to ask for where nothing is being asked for, or no more: the current escrow's renewal
+    /// if that can be, a new escrow otherwise.
+    fn new_asking(&self, fresh: (LeaseId, EntryId), now_ms: i64, policy: &EscrowPolicy) -> Asking {
+        let renewable = |current: &Current| {
+            let young = now_ms - current.since_ms < millis(policy.renewed_for);
+            let in_time = |grant: &Grant| now_ms + RENEWAL_LATE_MS < ends_ms(grant, policy);
+            let grant = self.grants.get(&GrantId::from_ulid(current.lease.ulid()));
+            young && grant.is_some_and(in_time)
+        };
+        let asking =
+            Asking { lease: fresh.0, renews: false, entry: fresh.1, at_ms: now_ms, again_ms: 0 };
+        match self.supply.current.filter(renewable) {
+            None => asking,
+            // Later than the last question whatever the clock of who asked that: to home it would be
+            // a copy otherwise.
+            Some(Current { lease, asked_ms, .. }) => {
+                Asking { lease, renews: true, at_ms: now_ms.max(asked_ms + 1), ..asking }
+            }
+        }
+    }
+
+    /// What home is told of an escrow that was asked for and is given up in favour of `asking`.
+    /// Nothing was lent from it, since it never came.
+    fn abandoned(&self, asking: Asking) -> Option<Settlement> {
+        let old = self.supply.asking.filter(|old| !old.renews && old.lease != asking.lease)?;
+        Some(Settlement { lease: old.lease, escrow: None, used: 0, close: true })
+    }
+
+    /// Plans that home has answered. Nothing if somebody else saw to it.
+    pub(crate) fn plan_answered(
         &self,
-        asking: &Asking,
+        question: &Question,
         leased: &Leased,
-        reports: &[Settlement],
         stamp: Stamp,
         policy: &EscrowPolicy,
     ) -> Option<Change> {
-        if self.supply.asking.is_none_or(|now| now.lease != asking.lease) {
+        let Question { asking, need, reports, .. } = question;
+        if self.supply.asking.is_none_or(|now| now.entry != asking.entry) {
             return None;
         }
         let mut change = self.change(EntryKind::Grant, stamp);
@@ -188,29 +259,50 @@ impl Balance {
             next_expiry_ms: leased.next_expiry_ms,
             ..self.supply.clone()
         };
-        if leased.credits > 0 {
-            let id = GrantId::from_ulid(asking.lease.ulid());
-            let margin_ms = millis(policy.lease_ttl) + ESCROW_MARGIN_MS;
-            let grant = Grant {
-                credits: leased.credits,
-                left: leased.credits,
-                expires_at_ms: leased.until_ms.saturating_sub(margin_ms),
-                source: GrantSource::Escrow,
-            };
-            change.granted = grant.credits;
-            change.accounts.available = grant.credits.cast_signed();
-            change.entry.legs =
-                vec![Leg { from: None, to: Account::Available, credits: grant.credits }];
-            change.entry.grant = Some(id);
-            change.due = DueChange::NoLaterThan(stamp.at_ms + LOOK_MS);
-            change.grants.push((id, GrantChange::Add(grant)));
-            supply.size = leased.credits;
+        if !asking.is_met_by(leased, policy) {
+            // What cannot be renewed is lent to its end, and then another is asked for.
+            supply.current = supply.current.filter(|_| !asking.renews);
+            if !asking.renews || leased.available < *need {
+                supply.dry_until_ms = stamp.at_ms + DRY_FOR_MS;
+            }
+        } else if let Some(fill) = self.fill(asking, leased, policy) {
+            supply.current = Some(fill.current);
+            supply.size = fill.grant.left;
             supply.filled_at_ms = stamp.at_ms;
-        } else {
-            supply.dry_until_ms = stamp.at_ms + DRY_FOR_MS;
+            change.granted = fill.more;
+            change.accounts.available = fill.more.cast_signed();
+            if fill.more > 0 {
+                let leg = Leg { from: None, to: Account::Available, credits: fill.more };
+                change.entry.legs.push(leg);
+            }
+            change.entry.grant = Some(fill.id);
+            change.due = DueChange::NoLaterThan(stamp.at_ms + LOOK_MS);
+            change.grants.push((fill.id, GrantChange::Set(fill.grant)));
         }
         change.supply = Some(supply);
         Some(change)
+    }
+
+    /// What comes of an escrow that was given or renewed. Nothing if it was closed meanwhile.
+    fn fill(&self, asking: &Asking, leased: &Leased, policy: &EscrowPolicy) -> Option<Fill> {
+        let id = GrantId::from_ulid(asking.lease.ulid());
+        let at_ms = asking.at_ms;
+        let fresh = Current { lease: asking.lease, amount: 0, since_ms: at_ms, asked_ms: at_ms };
+        let (before, left, credits) = if asking.renews {
+            let grant = self.grants.get(&id)?;
+            (self.supply.current.filter(|current| current.is(id))?, grant.left, grant.credits)
+        } else {
+            (fresh, 0, 0)
+        };
+        let more = leased.credits.saturating_sub(before.amount);
+        let grant = Grant {
+            credits: credits + more,
+            left: left + more,
+            expires_at_ms: leased.until_ms.saturating_sub(millis(policy.lease_ttl + policy.margin)),
+            source: GrantSource::Escrow,
+        };
+        let current = Current { amount: leased.credits, asked_ms: at_ms, ..before };
+        Some(Fill { id, more, grant, current })
     }
 
     /// Plans that home gave no answer: another may ask soon. Nothing if somebody else saw to it.
@@ -226,8 +318,9 @@ impl Balance {
         Some(change)
     }
 
-    /// Plans what of the escrows goes back now: what is ended, or idle, or all of it if `all`.
-    /// Also says what home is to be told; nothing while no escrow can be closed or should have been.
+    /// Plans what of the escrows goes back now: what has ended and is not about to be renewed, what is
+    /// idle while little is left at home, or all of it if `all`. Also says what home is to be told;
+    /// nothing while no escrow can be closed or should have been.
     pub(crate) fn plan_return(
         &self,
         all: bool,
@@ -235,21 +328,35 @@ impl Balance {
         policy: &EscrowPolicy,
     ) -> (Option<Change>, Vec<Settlement>) {
         let now_ms = stamp.at_ms;
-        let idle =
-            all || self.idle_since_ms().is_some_and(|since| now_ms - since >= millis(policy.idle));
+        let is_short = self.supply.beyond < self.supply.size;
+        let long = |since_ms| now_ms - since_ms >= millis(policy.idle_when_short);
+        let idle = all || is_short && self.idle_since_ms().is_some_and(long);
+        let goes = |id: &GrantId, grant: &Grant| {
+            let renewable = self.supply.current.is_some_and(|current| current.is(*id));
+            idle || now_ms >= returns_ms(grant, renewable, policy)
+        };
         let mut change = self.change(EntryKind::Settle, stamp);
-        self.withdraw(&mut change, |grant| idle || grant.expires_at_ms <= now_ms);
+        self.withdraw(&mut change, goes);
+        let kept = self.supply.current.filter(|current| {
+            self.escrows().any(|(id, grant)| current.is(id) && !goes(&id, grant))
+        });
+        if kept != self.supply.current {
+            change.supply = Some(Supply { current: kept, ..self.supply.clone() });
+        }
         // By then every holder that lives has reported. One that does not keeps an escrow from being
         // closed, and home should know of the others' use before it takes the escrow back.
         let reported_ms = |grant: &Grant| {
             grant.expires_at_ms.saturating_add(millis(policy.lease_ttl) + 2 * CLOCK_SKEW_MS)
         };
-        let kept_open = self.escrows().any(|(_, grant)| reported_ms(grant) <= now_ms);
-        let mut reports = self.reports(&change);
+        let is_kept = |id: &GrantId| kept.is_some_and(|current| current.is(*id));
+        let kept_open =
+            self.escrows().any(|(id, grant)| !is_kept(&id) && reported_ms(grant) <= now_ms);
+        let mut reports = self.reports(&change, is_kept);
         if !kept_open && !reports.iter().any(|report| report.close) {
             reports.clear();
         }
-        ((!change.grants.is_empty()).then_some(change), reports)
+        let changes = !change.grants.is_empty() || change.supply.is_some();
+        (changes.then_some(change), reports)
     }
 
     /// Plans to forget the escrows that home knows to be closed.
@@ -279,14 +386,18 @@ impl Balance {
 
     /// Whether so little is left, or for so short a time, that more should be asked for.
     fn is_low(&self, left: u64, now_ms: i64, policy: &EscrowPolicy) -> bool {
-        let newest_ms = self.escrows().map(|(_, grant)| grant.expires_at_ms).max();
-        left <= self.supply.size / 4
-            || newest_ms.is_none_or(|end_ms| end_ms - now_ms < millis(policy.ttl) / 8)
+        left <= self.supply.size / 4 && self.supply.beyond > 0 || self.is_late(now_ms, policy)
     }
 
-    /// How large the next escrow should be: what the Region spends within the policy's horizon at
-    /// the rate at which it used up the newest one.
-    fn want(&self, left: u64, now_ms: i64, policy: &EscrowPolicy) -> u64 {
+    /// Whether what there is can be lent for a short time only.
+    fn is_late(&self, now_ms: i64, policy: &EscrowPolicy) -> bool {
+        let newest_ms = self.escrows().map(|(_, grant)| grant.expires_at_ms).max();
+        newest_ms.is_none_or(|end_ms| end_ms - now_ms < millis(policy.ttl) / AHEAD)
+    }
+
+    /// How much there should be to lend: what the Region spends within the policy's horizon at the
+    /// rate at which it used up what there was.
+    fn target(&self, left: u64, now_ms: i64, policy: &EscrowPolicy) -> u64 {
         let size = self.supply.size;
         let elapsed_ms = u128::from(now_ms.abs_diff(self.supply.filled_at_ms).max(1));
         let horizon_ms = policy.horizon.as_millis();
@@ -313,9 +424,9 @@ impl Balance {
     }
 
     /// Adds to `change` that nothing is lent any more from the escrows that `which` names.
-    fn withdraw(&self, change: &mut Change, which: impl Fn(&Grant) -> bool) {
+    fn withdraw(&self, change: &mut Change, which: impl Fn(&GrantId, &Grant) -> bool) {
         for (id, grant) in self.escrows() {
-            if grant.left > 0 && which(grant) {
+            if grant.left > 0 && which(&id, grant) {
                 // It never was the branch's: what came with the escrow is so much less.
                 change.transfer(Account::Available, Account::Expired, grant.left);
                 let rest = Grant { credits: grant.credits - grant.left, left: 0, ..grant.clone() };
@@ -325,8 +436,8 @@ impl Balance {
     }
 
     /// What home is told of every escrow once `change` is made. One of which nothing is left and
-    /// nothing is lent is closed.
-    fn reports(&self, change: &Change) -> Vec<Settlement> {
+    /// nothing is lent is closed, unless it is to be kept.
+    fn reports(&self, change: &Change, is_kept: impl Fn(&GrantId) -> bool) -> Vec<Settlement> {
         self.escrows()
             .map(|(id, grant)| {
                 let set = change.grants.iter().find_map(|(other, change)| match change {
@@ -336,7 +447,7 @@ impl Balance {
                 let grant = set.unwrap_or(grant);
                 let lent: u64 = self.leases.values().filter_map(|lease| lease.taken.get(&id)).sum();
                 let used = grant.credits.saturating_sub(grant.left).saturating_sub(lent);
-                let close = grant.left == 0 && lent == 0;
+                let close = grant.left == 0 && lent == 0 && !is_kept(&id);
                 Settlement { lease: LeaseId::from_ulid(id.ulid()), escrow: None, used, close }
             })
             .collect()
@@ -352,6 +463,42 @@ impl Balance {
             }
         }
     }
+}
+
+/// What an answer from home brings into the stock.
+struct Fill {
+    /// The escrow.
+    id: GrantId,
+    /// How many credits are new.
+    more: u64,
+    /// The escrow as it is from now on.
+    grant: Grant,
+    /// The same, as the current one.
+    current: Current,
+}
+
+impl Current {
+    fn is(&self, escrow: GrantId) -> bool {
+        GrantId::from_ulid(self.lease.ulid()) == escrow
+    }
+}
+
+impl Asking {
+    /// Whether home gave what was asked for. A renewal brings time, and not always credits.
+    pub(crate) fn is_met_by(&self, leased: &Leased, policy: &EscrowPolicy) -> bool {
+        leased.credits > 0 && leased.until_ms >= self.at_ms.saturating_add(millis(policy.ttl))
+    }
+}
+
+/// When an escrow ends at home, in milliseconds since the Unix epoch.
+fn ends_ms(grant: &Grant, policy: &EscrowPolicy) -> i64 {
+    grant.expires_at_ms.saturating_add(millis(policy.lease_ttl + policy.margin))
+}
+
+/// From when on an escrow is not kept any longer, in milliseconds since the Unix epoch.
+fn returns_ms(grant: &Grant, renewable: bool, policy: &EscrowPolicy) -> i64 {
+    let last_ms = ends_ms(grant, policy) - RETURNS_BEFORE_MS;
+    if renewable { last_ms.max(grant.expires_at_ms) } else { grant.expires_at_ms }
 }
 
 fn millis(time: std::time::Duration) -> i64 {

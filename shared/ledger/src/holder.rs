@@ -412,6 +412,7 @@ impl<L: Lender> Holder<L> {
         }
         let request = LeaseRequest {
             id: question.id,
+            renews: false,
             need,
             want,
             share: self.policy.share,

@@ -337,6 +337,7 @@ mod tests {
         book.commit(&change);
         let wish = |id, settle| LeaseRequest {
             id,
+            renews: false,
             need: 1,
             want: 10,
             share: 1,

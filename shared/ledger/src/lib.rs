@@ -48,9 +48,10 @@ pub use backend::{BalanceStore, Commit, Companion, Known};
 pub use balance::{Balance, Grant, GrantSource, Hold, HoldState, Lease, LeaseState, Plan, Slices};
 pub use branch::Branch;
 pub use change::{
-    Account, Accounts, Change, Conflict, DueChange, Entry, EntryKind, GrantChange, LeaseChange, Leg,
+    Account, Accounts, Change, Conflict, DueChange, Entry, EntryKind, GrantChange, LeaseChange,
+    LeaseMark, Leg,
 };
-pub use escrow::{Asking, Supply};
+pub use escrow::{Asking, Current, Supply};
 pub use holder::{Holder, Reservation, Spent};
 pub use journal::{Journal, JournalError, Posting, Totals, verify};
 pub use memory::MemoryLedger;

@@ -74,21 +74,31 @@ pub const ASKING_AGAIN_MS: i64 = 200;
 /// milliseconds.
 pub const DRY_FOR_MS: i64 = 500;
 
-/// How long before its end an escrow is last lent from, beyond the longest lease lent out of it: in
-/// this time the lease's holder reports, and the branch reports that on, while two clocks differ by
-/// all they may; milliseconds.
-pub const ESCROW_MARGIN_MS: i64 = 5_000 + 2 * CLOCK_SKEW_MS;
+/// How long before its end an escrow is renewed at the latest, in milliseconds: the request must be
+/// there before home could take the escrow back, while two clocks differ by all they may.
+pub const RENEWAL_LATE_MS: i64 = 1_000 + 2 * CLOCK_SKEW_MS;
+
+/// How many leases may be open beside one that ends for the reaper's appointment to be made anew.
+/// That rests on the whole balance, and many holders would be in each other's way.
+pub(crate) const FEW_LEASES: usize = 4;
 
 /// How a [`Branch`](crate::Branch) sizes its escrows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EscrowPolicy {
-    /// How long an escrow lives.
+    /// How long an escrow lives, unless it is renewed.
     pub ttl: Duration,
+    /// How long before its end an escrow is last lent from, beyond the longest lease lent out of it;
+    /// at least 9 s. In this time the lease's holder reports, and the branch reports that on, while
+    /// two clocks differ by all they may. What comes in the rest of it renews the escrow still.
+    pub margin: Duration,
+    /// How long an escrow is renewed before another takes its place, so that what is known of its
+    /// use stays small.
+    pub renewed_for: Duration,
     /// How long an escrow that was not settled in time waits at home, in suspense, for the branch.
     ///
-    /// Short where the branch's stock may be lost and usage is reported at once, so that what is
-    /// known of usage settles it; long where the stock is as safe as the ledger but may be cut off
-    /// from it.
+    /// None where the branch's stock may be lost and usage is reported at once, within the margin,
+    /// so that what is known of usage settles it; long where the stock is as safe as the ledger but
+    /// may be cut off from it.
     pub window: Duration,
     /// How long a lease out of an escrow may live.
     pub lease_ttl: Duration,
@@ -100,8 +110,9 @@ pub struct EscrowPolicy {
     pub max: u64,
     /// An escrow takes at most one part in this many of what is available at home.
     pub share: u64,
-    /// An escrow that nothing is lent from for this long goes back.
-    pub idle: Duration,
+    /// An escrow that nothing is lent from for this long goes back before its end where less is
+    /// available at home: others may need it.
+    pub idle_when_short: Duration,
 }
 
 impl EscrowPolicy {
@@ -110,14 +121,16 @@ impl EscrowPolicy {
     #[must_use]
     pub const fn shared() -> Self {
         Self {
-            ttl: Duration::from_secs(66),
-            window: Duration::from_secs(30),
-            lease_ttl: Duration::from_secs(10),
-            horizon: Duration::from_secs(30),
+            ttl: Duration::from_secs(106),
+            margin: Duration::from_secs(27),
+            renewed_for: Duration::from_secs(900),
+            window: Duration::ZERO,
+            lease_ttl: Duration::from_secs(8),
+            horizon: Duration::from_secs(120),
             initial: 64,
             max: 10_000_000,
             share: 4,
-            idle: Duration::from_secs(20),
+            idle_when_short: Duration::from_secs(20),
         }
     }
 
@@ -127,13 +140,15 @@ impl EscrowPolicy {
     pub const fn remote() -> Self {
         Self {
             ttl: Duration::from_secs(4 * 3_600),
+            margin: Duration::from_secs(9),
+            renewed_for: Duration::from_secs(86_400),
             window: Duration::from_secs(30 * 86_400),
-            lease_ttl: Duration::from_secs(80),
+            lease_ttl: Duration::from_secs(120),
             horizon: Duration::from_secs(3_600),
             initial: 256,
             max: 1_000_000_000,
             share: 8,
-            idle: Duration::from_secs(600),
+            idle_when_short: Duration::from_secs(600),
         }
     }
 }

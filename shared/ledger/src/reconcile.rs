@@ -4,7 +4,6 @@ use std::future::Future;
 
 use ids::{ClientId, LeaseId};
 
-use crate::balance::LeaseState;
 use crate::store::{Ledger, LedgerError, Reaped, Settlement, Stamp, StoreFault};
 
 /// Knows what holders reported of leases, though it did not reach the ledger.
@@ -21,8 +20,8 @@ pub trait Evidence: Send + Sync {
 }
 
 /// Moves what is overdue in one client's balance, as [`Ledger::reap`] does, but first settles the
-/// lapsed leases whose time is over with what `evidence` knows of them, so that only what nobody
-/// has spent goes back to the client.
+/// leases whose time in suspense is over, or that have none, with what `evidence` knows of them, so
+/// that only what nobody has spent goes back to the client.
 ///
 /// A lease of which more is reported than it holds is settled in full: that much was paid for.
 ///
@@ -38,7 +37,7 @@ pub async fn reap<L: Ledger>(
     let balance = ledger.balance(client).await?;
     let mut settlements = Vec::new();
     for (id, lease) in &balance.leases {
-        if lease.state == LeaseState::Lapsed && lease.until_ms <= stamp.at_ms {
+        if lease.is_over(stamp.at_ms) {
             let escrow = balance.escrow_of(lease);
             let known = evidence.spent_from(client, *id, escrow).await?.unwrap_or(0);
             if known > lease.amount {

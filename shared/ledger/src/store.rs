@@ -33,7 +33,11 @@ pub struct GrantRequest {
 pub struct LeaseRequest {
     /// Made by the holder, so that asking again gets the same lease.
     pub id: LeaseId,
-    /// How many credits are needed at once; at least 1. Fewer than this are never leased.
+    /// Whether the holder has the lease, which is to live on from the stamp's time and to get more
+    /// credits. It does neither where it is not open any more, or where credits in it have ended.
+    pub renews: bool,
+    /// How many credits are needed at once, beyond those that a renewed lease holds; at least 1 for
+    /// a new one. Fewer than this are never leased.
     pub need: u64,
     /// How many credits would be useful; at least as many as are needed.
     pub want: u64,
@@ -72,7 +76,8 @@ pub struct HoldRequest {
 /// A lease that was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Leased {
-    /// How many credits; 0 when fewer are available than are needed.
+    /// How many credits came with the lease since it was opened; 0 when fewer are available than
+    /// are needed, or there is no such lease any more.
     pub credits: u64,
     /// What is available beyond them.
     pub available: u64,

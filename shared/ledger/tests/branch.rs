@@ -121,10 +121,11 @@ impl Region {
     fn request(&self, need: u64) -> LeaseRequest {
         LeaseRequest {
             id: self.mint.mint(self.clock.now_ms()),
+            renews: false,
             need,
             want: need,
             share: 1,
-            ttl_ms: 10_000,
+            ttl_ms: millis(self.policy.lease_ttl).min(10_000),
             window_ms: 30_000,
             settle: Vec::new(),
         }
@@ -174,6 +175,10 @@ impl Region {
     }
 }
 
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap()
+}
+
 #[tokio::test]
 async fn the_processes_of_a_region_share_what_one_request_brought() {
     let it = Region::new(EscrowPolicy::shared(), &[10_000]).await;
@@ -187,7 +192,7 @@ async fn the_processes_of_a_region_share_what_one_request_brought() {
     for holder in &holders {
         holder.drain().await;
     }
-    it.pass(40, &[]).await;
+    it.pass(105, &[]).await;
     let home = it.at_home();
     assert_eq!((home.accounts.spent, home.accounts.available), (40, 9_960), "{home:?}");
     assert!(it.in_stock().grants.is_empty(), "what went back is forgotten");
@@ -281,7 +286,7 @@ async fn an_escrow_that_never_came_goes_back() {
     let it = Region::new(EscrowPolicy::shared(), &[100]).await;
     it.home.wire.answers_lost.store(1, Ordering::Relaxed);
     it.lease(&it.branch(), 1).await.unwrap_err();
-    it.hand.advance(Duration::from_secs(50));
+    it.hand.advance(it.policy.ttl / 2);
     assert_eq!(it.lease(&it.branch(), 1).await.unwrap().credits, 1);
     let home = it.at_home();
     assert_eq!(home.accounts.leased, it.in_stock().granted, "{home:?}");
@@ -321,7 +326,7 @@ async fn usage_settles_the_escrow_of_a_stock_that_was_lost() {
     let escrow = it.at_home().accounts.leased;
     it.stock.empty();
     holder.drain().await;
-    it.pass(100, &[&holder]).await;
+    it.pass(110, &[&holder]).await;
     let home = it.at_home();
     assert!(escrow > 5);
     assert_eq!((home.accounts.spent, home.accounts.leased + home.accounts.suspense), (5, 0));
@@ -406,11 +411,11 @@ async fn a_region_in_use_never_lets_an_escrow_lapse() {
         it.pass(1, &[&holder]).await;
         assert_eq!(it.at_home().accounts.suspense, 0);
     }
+    let writes = it.at_home().seq;
+    assert!(writes < 15, "home was written to {writes} times in ten minutes");
     holder.drain().await;
-    it.pass(40, &[&holder]).await;
+    it.pass(105, &[&holder]).await;
     assert_eq!(it.at_home().accounts.spent, served);
-    let asked = it.home.wire.asked.load(Ordering::Relaxed);
-    assert!(asked < 40, "home was asked {asked} times in ten minutes");
 }
 
 #[tokio::test]
@@ -420,12 +425,12 @@ async fn nothing_is_lent_from_an_escrow_that_is_about_to_end() {
     let first = it.at_home();
     let (id, escrow) = first.leases.first_key_value().unwrap();
     let lend_until_ms = it.in_stock().grants.values().next().unwrap().expires_at_ms;
-    let lease_ttl_ms = i64::try_from(it.policy.lease_ttl.as_millis()).unwrap();
+    let lease_ttl_ms = millis(it.policy.lease_ttl);
     assert!(lend_until_ms + lease_ttl_ms + 2 * CLOCK_SKEW_MS < escrow.until_ms);
     it.hand.advance(Duration::from_millis((lend_until_ms - START_MS).unsigned_abs()));
     it.lease(&it.branch(), 1).await.unwrap();
     let home = it.at_home();
-    assert!(home.leases.keys().any(|other| other != id), "it is lent from another: {home:?}");
+    assert!(home.leases[id].until_ms > escrow.until_ms, "it lives on: {home:?}");
 }
 
 #[tokio::test]
@@ -466,7 +471,7 @@ async fn an_idle_client_leaves_nothing_in_the_region() {
     let it = Region::new(EscrowPolicy::shared(), &[1_000]).await;
     let holder = it.holder();
     holder.spend(it.client, NORMAL, 1).await.unwrap();
-    it.pass(60, &[&holder]).await;
+    it.pass(105, &[&holder]).await;
     let home = it.at_home();
     assert_eq!((home.accounts.spent, home.accounts.available), (1, 999), "{home:?}");
 }
@@ -479,7 +484,7 @@ async fn branches_stand_in_a_row() {
     let (clock, mint) = (Arc::clone(&it.clock), Arc::clone(&it.mint));
     let near = Branch::new(region, Arc::clone(&near_stock), clock, mint, EscrowPolicy::shared());
     let (clock, mint) = (Arc::clone(&it.clock), Arc::clone(&it.mint));
-    let leases = LeasePolicy { ttl: Duration::from_secs(10), ..LeasePolicy::default() };
+    let leases = LeasePolicy { ttl: EscrowPolicy::shared().lease_ttl, ..LeasePolicy::default() };
     let holder = Arc::new(Holder::new(Arc::new(near.clone()), clock, mint, leases));
     for _ in 0..100 {
         holder.spend(it.client, NORMAL, 1).await.unwrap();

@@ -166,11 +166,14 @@ impl World {
             Arc::clone(&stock),
             Arc::clone(&hand) as SharedClock,
             Arc::clone(&mint),
-            // Escrows end soon, and what has lapsed is the client's again a second later: whoever
+            // Escrows end soon, and what was not reported by then is the client's again: whoever
             // still lent from one would oversell.
             EscrowPolicy {
                 ttl: 30 * SECOND,
-                window: SECOND,
+                margin: 9 * SECOND,
+                lease_ttl: Duration::from_millis(TTL_MS.unsigned_abs()),
+                renewed_for: 45 * SECOND,
+                window: Duration::ZERO,
                 initial: 12,
                 share: 2,
                 ..EscrowPolicy::shared()
@@ -305,11 +308,14 @@ impl World {
         let came = |id: LeaseId| stock.grants.contains_key(&GrantId::from_ulid(id.ulid()));
         let asked = stock.supply.asking.filter(|asking| !came(asking.lease));
         let coming = asked.map_or(0, |asking| open(&home, asking.lease));
+        // What a renewal brought comes with the next, if its answer was lost.
+        let renewed = stock.supply.current;
+        let renewed = renewed.map_or(0, |it| open(&home, it.lease).saturating_sub(it.amount));
         // A holder does not spend from a lease whose time was over before it came.
         let unanswered =
             self.unanswered.iter().filter(|(_, stamp)| now_ms < spent_until_ms(*stamp));
         let unanswered = unanswered.map(|(it, _)| open(&home, it.id).max(open(&stock, it.id)));
-        let coming = coming + unanswered.sum::<u64>();
+        let coming = coming + renewed + unanswered.sum::<u64>();
         let spendable = home.accounts.available + lendable + live + coming;
         assert!(
             spent + spendable <= self.granted,
@@ -360,6 +366,7 @@ impl StateMachineTest for World {
                 let stamp = it.stamp();
                 let request = LeaseRequest {
                     id: it.mint.mint(stamp.at_ms),
+                    renews: false,
                     need,
                     want: need + more,
                     share: 1,

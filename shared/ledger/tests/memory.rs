@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ledger::MemoryLedger;
-use ledger::conformance::{Failing, run, run_branch};
+use ledger::conformance::{Failing, run, run_branch, run_stale_plans};
 
 #[tokio::test]
 async fn the_reference_conforms() {
@@ -13,6 +13,11 @@ async fn the_reference_conforms() {
 #[tokio::test]
 async fn the_reference_keeps_the_stock_of_a_branch() {
     run_branch(Arc::new(MemoryLedger::new()), 1).await;
+}
+
+#[tokio::test]
+async fn the_reference_refuses_stale_plans() {
+    run_stale_plans(Arc::new(MemoryLedger::new()), 1).await;
 }
 
 #[tokio::test]

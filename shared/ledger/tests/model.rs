@@ -118,7 +118,7 @@ impl Book {
     }
 
     fn lease(&mut self, ask: &Ask, at_ms: i64) -> Result<Leased, LedgerError> {
-        if ask.need == 0 || ask.share == 0 {
+        if ask.need == 0 && !ask.renews || ask.share == 0 {
             return Err(LedgerError::InvalidAmount);
         }
         let free = |credit: &Credit| credit.place == Place::Free;
@@ -128,21 +128,28 @@ impl Book {
             Ok(Leased { credits, available, next_expiry_ms, until_ms, escrow: None })
         };
         self.settle(&ask.settle, at_ms)?;
-        if let Some(lent) = self.leases.get(&ask.lease) {
-            let over = lent.state == LeaseState::Settled;
-            return leased(if over { 0 } else { lent.amount }, before, lent.until_ms);
+        let (place, until_ms) = (Place::Leased(ask.lease), at_ms + TTL_MS);
+        let known = self.leases.get(&ask.lease).copied();
+        let stale = self.count(|credit| credit.place == place && credit.ends_ms <= at_ms) > 0;
+        if let Some(lent) = known {
+            let open = lent.state == LeaseState::Open;
+            if !(open && ask.renews && lent.until_ms < until_ms && !stale) {
+                return leased(if open { lent.amount } else { 0 }, before, lent.until_ms);
+            }
         }
         let usable = |credit: &Credit| free(credit) && credit.ends_ms > at_ms;
         let available = self.count(usable);
-        if available < ask.need {
-            return leased(0, available, at_ms + REQUEST_LATE_MS);
+        if available < ask.need || ask.renews && known.is_none() {
+            let none = (0, at_ms + REQUEST_LATE_MS);
+            let (amount, until_ms) = known.map_or(none, |lent| (lent.amount, lent.until_ms));
+            return leased(amount, available, until_ms);
         }
-        let amount = (ask.need + ask.more).min((available / ask.share).max(ask.need));
-        self.shift(amount, Place::Leased(ask.lease), usable);
-        let (state, until_ms) = (LeaseState::Open, at_ms + TTL_MS);
-        let lent = Lent { amount, used: 0, state, until_ms, window_ms: ask.window_ms };
-        self.leases.insert(ask.lease, lent);
-        leased(amount, available - amount, until_ms)
+        let more = (ask.need + ask.more).min((available / ask.share).max(ask.need));
+        self.shift(more, place, usable);
+        let (before, used) = known.map_or((0, 0), |lent| (lent.amount, lent.used));
+        let (amount, state, window_ms) = (before + more, LeaseState::Open, ask.window_ms);
+        self.leases.insert(ask.lease, Lent { amount, used, state, until_ms, window_ms });
+        leased(amount, available - more, until_ms)
     }
 
     fn hold(&mut self, job: u8, credits: u64, at_ms: i64) -> Result<Hold, LedgerError> {
@@ -242,6 +249,7 @@ struct Report {
 #[derive(Debug, Clone)]
 struct Ask {
     lease: u8,
+    renews: bool,
     need: u64,
     more: u64,
     share: u64,
@@ -359,6 +367,8 @@ fn action(book: &Book) -> BoxedStrategy<Action> {
     let report = report.prop_map(|(lease, used, close)| Report { lease, used, close });
     let reports = proptest::collection::vec(report, 0..3);
     let lease = prop_oneof![3 => Just(leases), 1 => 0..=leases];
+    let renews = select(vec![false, false, true]);
+    let lease = (lease, renews);
     let ask = (lease, 0..5_u64, 0..9_u64, 0..4_u64, select(vec![0, 30_000]), reports.clone());
     let grant = 0..=number(book.grants.len());
     let ends_in_ms = select(vec![-1, 0, 800, 20_000, 70_000, 86_400_000, 9 * 86_400_000]);
@@ -370,8 +380,8 @@ fn action(book: &Book) -> BoxedStrategy<Action> {
         2 => (grant, 0..10_u8, ends_in_ms).prop_map(|(grant, credits, ends_in_ms)| {
             Action::Grant { grant, credits, ends_in_ms }
         }),
-        4 => ask.prop_map(|(lease, need, more, share, window_ms, settle)| {
-            Action::Lease(Ask { lease, need, more, share, window_ms, settle })
+        4 => ask.prop_map(|((lease, renews), need, more, share, window_ms, settle)| {
+            Action::Lease(Ask { lease, renews, need, more, share, window_ms, settle })
         }),
         3 => reports.prop_map(Action::Settle),
         2 => (job(), held).prop_map(|(job, credits)| Action::Hold { job, credits }),
@@ -420,6 +430,7 @@ fn answer(ledger: &MemoryLedger, who: ClientId, action: &Action, at_ms: i64) -> 
         Action::Lease(ask) => {
             let request = LeaseRequest {
                 id: id::<LeaseId>(ask.lease),
+                renews: ask.renews,
                 need: ask.need,
                 want: ask.need + ask.more,
                 share: ask.share,

@@ -6,7 +6,7 @@ use ids::{ClientId, GrantId, JobId, LeaseId};
 use ledger::policy::GRANTED_MAX;
 use ledger::{
     Account, Balance, Change, Companion, DueChange, Grant, GrantChange, Hold, HoldState, Lease,
-    LeaseChange, LeaseState, StoreFault,
+    LeaseChange, LeaseMark, LeaseState, StoreFault,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -107,11 +107,10 @@ impl Steps {
                     it.require("absent", mark_field(*id), "").set_lease(*id, lease)?;
                 }
                 LeaseChange::Update { was, lease } => {
-                    it.require("is", mark_field(*id), mark(was.state, was.used))
-                        .set_lease(*id, lease)?;
+                    it.require("is", mark_field(*id), mark(*was)).set_lease(*id, lease)?;
                 }
                 LeaseChange::Close { was } => {
-                    it.require("is", mark_field(*id), mark(was.state, was.used))
+                    it.require("is", mark_field(*id), mark(*was))
                         .delete(mark_field(*id))
                         .delete(lease_field(*id));
                 }
@@ -189,9 +188,7 @@ impl Steps {
 
     /// What a plan relies on of a lease is a field of its own, which the script compares as text.
     fn set_lease(&mut self, id: LeaseId, lease: &Lease) -> Result<&mut Self, StoreFault> {
-        Ok(self
-            .set(lease_field(id), json(lease)?)
-            .set(mark_field(id), mark(lease.state, lease.used)))
+        Ok(self.set(lease_field(id), json(lease)?).set(mark_field(id), mark(lease.mark())))
     }
 
     /// A hold that is not resolved has a second field, for the script.
@@ -272,13 +269,13 @@ fn mark_field(id: LeaseId) -> String {
     format!("mark:{id}")
 }
 
-fn mark(state: LeaseState, used: u64) -> String {
+fn mark(LeaseMark { used, state, until_ms }: LeaseMark) -> String {
     let state = match state {
         LeaseState::Open => "open",
         LeaseState::Lapsed => "lapsed",
         LeaseState::Settled => "settled",
     };
-    format!("{state}:{used}")
+    format!("{state}:{used}:{until_ms}")
 }
 
 fn json<T: Serialize>(value: &T) -> Result<String, StoreFault> {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ids::{ClientId, GrantId, Id, JobId, LeaseId, Mint};
-use ledger::conformance::{Failing, run, run_branch};
+use ledger::conformance::{Failing, run, run_branch, run_stale_plans};
 use ledger::invariants::violations;
 use ledger::policy::GRANTED_MAX;
 use ledger::{
@@ -76,7 +76,16 @@ fn grant(id: GrantId, credits: u64) -> GrantRequest {
 }
 
 fn lease(id: LeaseId, want: u64, settle: Vec<Settlement>) -> LeaseRequest {
-    LeaseRequest { id, need: 1, want, share: 1, ttl_ms: 30_000, window_ms: 30_000, settle }
+    LeaseRequest {
+        id,
+        renews: false,
+        need: 1,
+        want,
+        share: 1,
+        ttl_ms: 30_000,
+        window_ms: 30_000,
+        settle,
+    }
 }
 
 async fn balance(ledger: &impl Ledger, client: ClientId) -> Balance {
@@ -92,6 +101,7 @@ async fn both_modes_conform_on_one_server_and_on_a_cluster() {
             let (ledger, first) = (Arc::new(ledger), 100 * (2 * number + mode) as u64);
             run(Arc::clone(&ledger), first).await;
             run_branch(Arc::clone(&ledger), first).await;
+            run_stale_plans(Arc::clone(&ledger), first).await;
             for seed in first + 1..first + 8 {
                 run(Arc::new(Failing::new(Arc::clone(&ledger), seed)), seed).await;
             }
