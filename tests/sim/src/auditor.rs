@@ -268,6 +268,15 @@ impl Auditor {
         self.orphans.entry(client).or_default().push(Orphan { lease, since: at, in_use: true });
     }
 
+    /// A Region's escrow lives on: from now on it has as long as a new one.
+    pub fn escrow_renewed(&mut self, client: ClientId, lease: LeaseId, at: Duration) {
+        for orphan in self.orphans.get_mut(&client).into_iter().flatten() {
+            if orphan.in_use && orphan.lease == lease {
+                orphan.since = at;
+            }
+        }
+    }
+
     /// A Region has lost all of its stock, so that nobody there knows a client's escrows any more.
     pub fn escrows_lost(&mut self, client: ClientId, escrows: &[LeaseId], at: Duration) {
         for orphan in self.orphans.entry(client).or_default() {

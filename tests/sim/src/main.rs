@@ -33,8 +33,8 @@ struct Arguments {
     /// A small world, as in the tests.
     #[arg(long)]
     small: bool,
-    /// What the shared holder is for: 10,000 clients, and then one that is very busy. Unless named,
-    /// the systems are the shared holder and the ledger.
+    /// What the shared holder is for: 10,000 clients, the same with some calls far from their homes,
+    /// and one that is very busy. Unless named, the systems are the shared holder and the ledger.
     #[arg(long, conflicts_with_all = ["small", "long"])]
     target: bool,
     /// What part of the calls comes in far from the client's home.
@@ -85,7 +85,11 @@ fn simulate(arguments: &Arguments) -> Result<bool> {
         _ => Scenario::usual,
     };
     let parts: &[Part] = if arguments.target {
-        &[(Some("many"), Scenario::target), (Some("one"), Scenario::hot)]
+        &[
+            (Some("many"), Scenario::many),
+            (Some("abroad"), Scenario::abroad),
+            (Some("one"), Scenario::hot),
+        ]
     } else {
         &[(None, scenario)]
     };

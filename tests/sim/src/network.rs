@@ -8,7 +8,8 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use ids::{ClientId, JobId};
 use ledger::{
-    Balance, BalanceStore, Change, Commit, Companion, Hold, Known, LeaseChange, StoreFault,
+    Balance, BalanceStore, Change, Commit, Companion, EntryKind, Hold, Known, LeaseChange,
+    StoreFault,
 };
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
@@ -344,8 +345,12 @@ fn store(
         for (id, lease) in &change.leases {
             if world.stocks.iter().any(|stock| stock.asks(*id)) {
                 // It is the Region's, not the machine's.
-                if let LeaseChange::Open(_) = lease {
-                    auditor.escrow(client, *id, at);
+                match lease {
+                    LeaseChange::Open(_) => auditor.escrow(client, *id, at),
+                    LeaseChange::Update { .. } if change.entry.kind == EntryKind::Lease => {
+                        auditor.escrow_renewed(client, *id, at);
+                    }
+                    LeaseChange::Update { .. } | LeaseChange::Close { .. } => {}
                 }
                 continue;
             }

@@ -310,7 +310,9 @@ impl BalanceStore for NearStock {
         let mut change = change.clone();
         if self.world.has(Bug::LendsTooLong) {
             for (_, change) in &mut change.grants {
-                if let GrantChange::Add(grant) = change {
+                if let GrantChange::Set(grant) = change
+                    && grant.left > 0
+                {
                     grant.expires_at_ms += TOO_LONG_MS;
                 }
             }

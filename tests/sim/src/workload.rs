@@ -37,9 +37,6 @@ const PRICES: [(Operation, u64, f64); 3] = [
     (Operation::AiMeme, 4, 0.03),
 ];
 
-/// How many top-ups there are per client and second.
-const TOP_UPS: f64 = 0.005;
-
 /// How often a top-up ends soon.
 const SHORT: f64 = 0.25;
 
@@ -226,7 +223,7 @@ pub async fn fund(world: &Arc<World>) {
     }
     let world = Arc::clone(world);
     tokio::spawn(async move {
-        let per_s = TOP_UPS * world.clients.len() as f64;
+        let per_s = world.clients.len() as f64 / world.scenario.top_up_every_s;
         loop {
             sleep(dice.gap(1.0 / per_s)).await;
             if world.time.elapsed() >= world.scenario.duration {

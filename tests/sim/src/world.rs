@@ -149,6 +149,8 @@ pub struct Scenario {
     pub abroad: f64,
     /// Over how many processes of a Region a client's calls are spread at most.
     pub spread: usize,
+    /// How often each client buys more, on average, in seconds.
+    pub top_up_every_s: f64,
     /// How much of what they will need clients have from the beginning: from, to.
     pub funded: (f64, f64),
 }
@@ -172,6 +174,7 @@ impl Scenario {
             failover_every_s: 40.0,
             abroad: 0.15,
             spread: 48,
+            top_up_every_s: 200.0,
             funded: (0.2, 1.6),
         }
     }
@@ -206,21 +209,30 @@ impl Scenario {
         }
     }
 
-    /// What the shared holder is for: many clients, most of whom call rarely.
+    /// What the shared holder is for: many clients, most of whom call rarely, on a quiet day. Each
+    /// calls in one Region, its home.
     #[must_use]
-    pub const fn target(seed: u64, system: System) -> Self {
+    pub const fn many(seed: u64, system: System) -> Self {
         Self {
             processes: 1_000,
             clients: 10_000,
-            duration: Duration::from_secs(120),
+            duration: Duration::from_secs(600),
             killed_after_s: 3_600.0,
             lost_after_s: 36_000.0,
             retired_after_s: 3_600.0,
             cut_every_s: 600.0,
-            failover_every_s: 600.0,
+            failover_every_s: 3_600.0,
+            abroad: 0.0,
+            top_up_every_s: 86_400.0,
             funded: (2.0, 4.0),
             ..Self::usual(seed, system)
         }
+    }
+
+    /// The same, where some of each client's calls come in far from home.
+    #[must_use]
+    pub const fn abroad(seed: u64, system: System) -> Self {
+        Self { abroad: 0.15, ..Self::many(seed, system) }
     }
 
     /// One client that calls as often as it can.
@@ -232,7 +244,7 @@ impl Scenario {
             calls_per_s: 100_000.0,
             duration: Duration::from_secs(60),
             spread: 500,
-            ..Self::target(seed, system)
+            ..Self::abroad(seed, system)
         }
     }
 }
