@@ -9,7 +9,8 @@ use ledger::{Ledger, LedgerError, Reaped, Stamp};
 use maas_aws::Core;
 use maas_aws::usage::UsageStore;
 
-/// How many clients are looked at in one go. Every busy client is due about every half minute.
+/// How many clients are looked at in one go. Who calls is due when a holder fell silent, and every
+/// half minute where more than a few processes lease for themselves.
 const AT_ONCE: usize = 10_000;
 
 /// How many of them at the same time. One by one, a Region's busy clients would take so long that
@@ -39,6 +40,8 @@ impl Context {
 pub async fn handle(context: &Context) -> Result<Reaped, LedgerError> {
     let core = &context.core;
     let mut total = Reaped::default();
+    // First, as an escrow that is reported is not taken back on what usage alone tells.
+    tend(context).await;
     // The time is taken before what is due is read: a lease can only seem younger than it is.
     let now_ms = core.clock.now_ms();
     let due = core.ledger.due(now_ms, AT_ONCE).await?;
@@ -58,7 +61,6 @@ pub async fn handle(context: &Context) -> Result<Reaped, LedgerError> {
             Err(error) => tracing::warn!(client.id = %client, %error, "a balance was not reaped"),
         }
     }
-    tend(context).await;
     if total != Reaped::default() {
         tracing::info!(
             lapsed = total.lapsed,

@@ -1,4 +1,4 @@
-//! The function in Lambda: called every minute, it makes a pass every ten seconds for most of it.
+//! The function in Lambda: called every minute, it makes a pass every ten seconds of it.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use credit_reap::{Context, handle};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use maas_aws::Core;
 use maas_aws::telemetry::{LogFormat, start};
+use tokio::time::MissedTickBehavior;
 
 /// Passes per call; with the pauses between them they stay below the minute.
 const PASSES: u32 = 5;
@@ -19,10 +20,10 @@ async fn main() -> Result<(), Error> {
     let context = Context::new(&Core::from_environment().await?);
     let context = &context;
     run(service_fn(move |_: LambdaEvent<serde_json::Value>| async move {
-        for pass in 0..PASSES {
-            if pass > 0 {
-                tokio::time::sleep(PAUSE).await;
-            }
+        let mut ticks = tokio::time::interval(EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        for _ in 0..PASSES {
+            ticks.tick().await;
             handle(context).await?;
         }
         Ok::<_, Error>(())

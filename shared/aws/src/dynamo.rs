@@ -211,6 +211,13 @@ impl Expression {
         self
     }
 
+    /// Requires that a number is no greater.
+    pub(crate) fn require_at_most(&mut self, path: &[&str], most: u64) -> &mut Self {
+        let (path, most) = (self.path(path), self.value(n(most)));
+        self.conditions.push(format!("{path} <= {most}"));
+        self
+    }
+
     /// `path = path + by`, from 0 where there is none.
     pub(crate) fn add(&mut self, path: &[&str], by: u64) -> &mut Self {
         let (path, by) = (self.path(path), self.value(n(by)));

@@ -17,6 +17,7 @@ use aws_sdk_dynamodb::types::{
     Update,
 };
 use ids::{ClientId, GrantId, Id, JobId};
+use ledger::policy::GRANTED_MAX;
 use ledger::{
     Account, Balance, BalanceStore, Change, Commit, Companion, DueChange, GrantChange, Hold, Known,
     LeaseChange, LedgerError, Posting, StoreFault,
@@ -111,7 +112,9 @@ impl DynamoLedger {
         let mut it = Expression::default();
         it.shift(&["seq"], 1);
         if change.granted > 0 {
-            it.shift(&["granted"], change.granted.cast_signed());
+            // Plans see to it too, but two of them may meet.
+            it.require_at_most(&["granted"], GRANTED_MAX.saturating_sub(change.granted))
+                .shift(&["granted"], change.granted.cast_signed());
         }
         for account in Account::ALL {
             if change.accounts[account] != 0 {

@@ -518,7 +518,8 @@ impl Balance {
                 .checked_add_signed(change.accounts[account])
                 .ok_or(Conflict)?;
         }
-        after.granted = after.granted.checked_add(change.granted).ok_or(Conflict)?;
+        let granted = after.granted.checked_add(change.granted);
+        after.granted = granted.filter(|granted| *granted <= GRANTED_MAX).ok_or(Conflict)?;
         for (id, change) in &change.grants {
             match change {
                 GrantChange::Add(grant) => {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use clock::{Clock as _, ManualClock, SharedClock, Timestamp};
 use ids::{ClientId, JobId, LeaseId, Mint};
 
-use crate::backend::{BalanceStore, Commit};
+use crate::backend::{BalanceStore, Commit, Companion};
 use crate::balance::{Balance, GrantSource, Hold, HoldState, LeaseState, Plan};
 use crate::branch::Branch;
 use crate::change::Account;
@@ -143,6 +143,21 @@ pub async fn run_stale_plans<S: BalanceStore>(store: Arc<S>, seed: u64) {
         assert!(matches!(commit, Commit::Moved(_)), "{commit:?}");
     }
     assert_eq!(store.load(client).await.unwrap().unwrap(), after);
+
+    // Each alone is within what a client can ever have; both together are not.
+    for expected in [true, false] {
+        let (id, credits) = (bench.mint.mint(START_MS), GRANTED_MAX - 100);
+        let expires_at_ms = START_MS + DAY_MS;
+        let request = GrantRequest { id, credits, expires_at_ms, source: GrantSource::TopUp };
+        let Plan::Commit(change, ()) = before.plan_grant(&request, bench.stamp(START_MS)).unwrap()
+        else {
+            panic!("a grant under a new id is a new grant");
+        };
+        let companion = Companion::Granted { id, credits, at_ms: START_MS };
+        let commit = store.commit(&before, &change, Some(companion)).await.unwrap();
+        assert_eq!(commit == Commit::Done, expected, "{commit:?}");
+    }
+    assert_eq!(store.load(client).await.unwrap().unwrap().granted, GRANTED_MAX);
 }
 
 struct Bench<L> {
