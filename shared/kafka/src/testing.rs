@@ -1,12 +1,12 @@
 //! A broker in a process of its own, to be killed and started again by tests.
 //!
 //! The program is `kafka-broker` of this crate: librdkafka's mock cluster, with one broker. It speaks
-//! the real protocol, keeps groups and checks the sequence numbers of idempotent producers, but cannot
-//! be asked to create a topic.
+//! the real protocol and keeps groups, but cannot be asked to create a topic.
 //!
-//! It keeps everything in memory. One that takes the place of a killed one knows nothing of what that
-//! had acknowledged, and a consumer that lives on would believe itself far ahead: start a new one. For
-//! a broker that comes back with all it had, there are [`Broker::cut`] and [`Broker::mend`].
+//! It keeps everything in memory unless it is [durable](Broker::durable_program). One that takes the
+//! place of a killed one then knows nothing of what that had acknowledged, and a consumer that lives on
+//! would believe itself far ahead: start a new one. A durable one has every message that was
+//! acknowledged, where it was, and has forgotten how far the groups were: they begin again.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -14,6 +14,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use tempfile::TempDir;
 
 /// How many ports are tried.
 const PORTS_MAX: u32 = 50;
@@ -32,25 +34,39 @@ static STARTED: AtomicU32 = AtomicU32::new(0);
 pub struct Broker {
     program: PathBuf,
     port: u32,
-    topics: Vec<String>,
+    arguments: Vec<String>,
     process: Child,
     output: BufReader<ChildStdout>,
+    /// Where a durable one has its messages.
+    _folder: Option<TempDir>,
 }
 
 impl Broker {
-    /// Starts `program` with these topics, four partitions each.
+    /// Starts `program` with these topics, four partitions each. It forgets everything when it ends.
     #[must_use]
     pub fn start_program(program: impl AsRef<Path>, topics: &[&str]) -> Self {
-        let program = program.as_ref().to_owned();
-        let topics: Vec<_> = topics.iter().map(|&topic| topic.to_owned()).collect();
+        Self::with(program.as_ref(), topics, None)
+    }
+
+    /// The same with a broker that has on disk what it has acknowledged.
+    #[must_use]
+    pub fn durable_program(program: impl AsRef<Path>, topics: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the broker");
+        Self::with(program.as_ref(), topics, Some(folder))
+    }
+
+    fn with(program: &Path, topics: &[&str], folder: Option<TempDir>) -> Self {
+        let log = folder.as_ref().map(|folder| folder.path().join("log").display().to_string());
+        let log = log.map(|file| ["--log".to_owned(), file]).into_iter().flatten();
+        let arguments: Vec<_> = log.chain(topics.iter().map(|&topic| topic.to_owned())).collect();
         let started = (0..PORTS_MAX).find_map(|_| {
             // Other processes begin elsewhere.
             let number = STARTED.fetch_add(1, Ordering::Relaxed) + std::process::id() * 97;
             let port = PORTS.0 + number % PORTS.1;
-            Some((port, process(&program, port, &topics)?))
+            Some((port, process(program, port, &arguments)?))
         });
         let (port, (process, output)) = started.expect("the broker starts");
-        Self { program, port, topics, process, output }
+        Self { program: program.to_owned(), port, arguments, process, output, _folder: folder }
     }
 
     /// The address to begin with.
@@ -65,9 +81,10 @@ impl Broker {
         self.process.wait().expect("the broker ends");
     }
 
-    /// Starts another one at the same address, with the same topics and nothing in them.
+    /// Starts another one at the same address, with the same topics; in those of a durable one there
+    /// is what was acknowledged before.
     pub fn restart(&mut self) {
-        (self.process, self.output) = process(&self.program, self.port, &self.topics)
+        (self.process, self.output) = process(&self.program, self.port, &self.arguments)
             .expect("another broker starts at the same port");
     }
 
@@ -101,11 +118,11 @@ impl Drop for Broker {
 fn process(
     program: &Path,
     port: u32,
-    topics: &[String],
+    arguments: &[String],
 ) -> Option<(Child, BufReader<ChildStdout>)> {
     let mut process = Command::new(program)
         .arg(port.to_string())
-        .args(topics)
+        .args(arguments)
         // It ends when this pipe does.
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -1,5 +1,5 @@
 //! Usage events through a real client and a broker in a process of its own, which is killed, comes
-//! back without its memory, and is given what nobody can read.
+//! back with and without its memory, and is given what nobody can read.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -395,6 +395,36 @@ async fn what_is_spent_and_what_is_counted_agree_although_the_broker_is_killed()
         assert_eq!(violations(&balance, Some(&holds)), []);
         assert_eq!(balance.accounts.spent, counts.of_clients()[&client]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_durable_broker_has_acknowledged_outlives_it() {
+    let program = env!("CARGO_BIN_EXE_kafka-broker");
+    let mut broker = Broker::durable_program(program, &["usage", "usage-dead"]);
+    let (sink, counts) = (sink(&broker, DEADLINE), Arc::new(Counts::default()));
+    let source = counts.source(&broker);
+    sink.take(events(5, 10)).await.unwrap();
+    counts.reach(5, 10).await;
+    broker.kill();
+    broker.restart();
+    let mut totals: BTreeMap<ClientId, Vec<u64>> = BTreeMap::new();
+    for message in messages(&broker, "usage", 5 * 10).await {
+        let event: UsageEvent = serde_json::from_slice(message.payload().unwrap()).unwrap();
+        totals.entry(event.client_id).or_default().push(event.spending.credits());
+    }
+    assert_eq!(totals.len(), 5);
+    assert!(totals.values().all(|totals| totals.iter().copied().eq(1..=10)), "{totals:?}");
+
+    // Who lives on goes on, and another kill takes nothing either.
+    offer(&sink, &events(5, 20)).await;
+    counts.reach(5, 20).await;
+    source.shutdown(DEADLINE).await.unwrap();
+    broker.kill();
+    broker.restart();
+    let counts = Arc::new(Counts::default());
+    let source = counts.source(&broker);
+    counts.reach(5, 20).await;
+    source.shutdown(DEADLINE).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
