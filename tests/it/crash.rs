@@ -1,4 +1,4 @@
-//! The service killed in the middle of work, as a process of its own.
+//! The service killed in the middle of work, as a process of its own, and what it leans on too.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use maas_valkey::testing::Server;
 use serde_json::{Value, json};
-use support::{Api, Process, eventually, within};
+use support::{Api, Process, durable_kafka, eventually, within};
 
 use crate::credits::storm;
 
@@ -58,6 +58,11 @@ impl Storm {
             (self.served.load(Ordering::Relaxed) >= calls).then_some(())
         })
         .await;
+    }
+
+    /// Waits until `calls` more are served than were by now.
+    async fn goes_on(&self, calls: usize) {
+        self.serves(self.served.load(Ordering::Relaxed) + calls).await;
     }
 
     /// How many calls were served in all. The last call of each caller may have been served
@@ -127,8 +132,7 @@ async fn a_kill_of_valkey_and_then_of_the_service_sells_nothing_twice() {
     storm.serves(500).await;
     valkey.kill();
     // Calls go on without it.
-    let then = storm.served.load(Ordering::Relaxed);
-    storm.serves(then + 500).await;
+    storm.goes_on(500).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     process.kill();
     let served = storm.end().await as u64;
@@ -137,14 +141,74 @@ async fn a_kill_of_valkey_and_then_of_the_service_sells_nothing_twice() {
     let process = Process::start_with(folder.path(), &sharing);
     let api = log_in(&process, &client).await;
     // What Valkey had was lost; the ledger takes it back, less what usage says was spent.
-    let spent = within(Duration::from_secs(120), async || {
+    let spent = at_rest(&api).await["spent"].as_u64().unwrap();
+    assert!((served..=served + CALLERS).contains(&spent), "{spent} spent, {served} served");
+    process.stop();
+}
+
+/// The balance once nothing is leased and nothing is waited for.
+async fn at_rest(api: &Api) -> Value {
+    within(Duration::from_secs(120), async || {
         let balance = api.balance().await;
-        (balance["leased"] == 0 && balance["suspense"] == 0)
-            .then(|| balance["spent"].as_u64().unwrap())
+        (balance["leased"] == 0 && balance["suspense"] == 0).then_some(balance)
     })
     .await
-    .expect("all leased credits are back within two minutes");
+    .expect("all leased credits are back within two minutes")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_usage_and_the_ledger_agree_after_kills_of_kafka_of_valkey_and_of_the_service() {
+    const CREDITS: u64 = 100_000;
+    let folder = tempfile::tempdir().unwrap();
+    let mut kafka = durable_kafka(&["memes-local-usage", "memes-local-usage-dead"]);
+    let mut valkey = Server::start();
+    let (servers, url) = (kafka.servers(), valkey.url());
+    let leaning = ["--valkey", url.as_str(), "--kafka", servers.as_str()];
+    let process = Process::start_with(folder.path(), &leaning);
+    let credits = CREDITS.to_string();
+    let create = ["client", "create", "--name", "storm", "--plan", "scale", "--credits", &credits];
+    let client = process.memes(&create);
+    let api = log_in(&process, &client).await;
+
+    // Calls go on without one, without the other and without both, and when they are back.
+    let storm = Storm::start(&api);
+    storm.serves(500).await;
+    kafka.kill();
+    storm.goes_on(500).await;
+    valkey.kill();
+    storm.goes_on(500).await;
+    kafka.restart();
+    storm.goes_on(500).await;
+    valkey.restart();
+    storm.goes_on(500).await;
+    process.kill();
+    let before = storm.end().await;
+
+    let process = Process::start_with(folder.path(), &leaning);
+    let api = log_in(&process, &client).await;
+    let storm = Storm::start(&api);
+    storm.serves(500).await;
+    let served = (before + storm.end().await) as u64;
+
+    let balance = at_rest(&api).await;
+    let spent = balance["spent"].as_u64().unwrap();
     assert!((served..=served + CALLERS).contains(&spent), "{spent} spent, {served} served");
+    assert_eq!(balance["granted"], CREDITS, "{balance}");
+    assert_eq!(balance["available"], CREDITS - spent, "{balance}");
+    let used = eventually("the usage is counted", async || {
+        let usage: Value = api.get("/v1/account/usage").await.json();
+        (usage["totals"]["credits"].as_u64().unwrap() >= spent).then_some(usage)
+    })
+    .await;
+    assert_eq!(used["totals"]["credits"], spent, "{used}");
+    assert_eq!(used["totals"]["calls"], spent, "{used}");
+    let id = client["client_id"].as_str().unwrap();
+    eventually("the books balance", async || {
+        let verified = process.memes(&["ledger", "verify", id]);
+        assert_eq!(verified["violations"], json!([]), "{verified}");
+        (verified["pending"] == json!([])).then_some(())
+    })
+    .await;
     process.stop();
 }
 

@@ -8,5 +8,5 @@ mod stack;
 
 pub use api::{Api, Reply};
 pub use lambda::{Lambda, LambdaOptions};
-pub use process::{Process, kafka};
+pub use process::{Process, durable_kafka, kafka};
 pub use stack::{Bench, Stack, StackOptions, eventually, within};

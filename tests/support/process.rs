@@ -135,6 +135,12 @@ pub fn kafka(topics: &[&str]) -> Broker {
     Broker::start_program(program("kafka-broker"), topics)
 }
 
+/// The same with a broker that has on disk what it has acknowledged.
+#[must_use]
+pub fn durable_kafka(topics: &[&str]) -> Broker {
+    Broker::durable_program(program("kafka-broker"), topics)
+}
+
 /// The workspace's program of this name, as it is now.
 #[expect(clippy::expect_used, reason = "a harness fails its test by panicking")]
 pub(crate) fn program(name: &str) -> PathBuf {
