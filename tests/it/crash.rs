@@ -158,7 +158,7 @@ async fn at_rest(api: &Api) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_usage_and_the_ledger_agree_after_kills_of_kafka_of_valkey_and_of_the_service() {
-    const CREDITS: u64 = 100_000;
+    const CREDITS: u64 = 1_000_000;
     let folder = tempfile::tempdir().unwrap();
     let mut kafka = durable_kafka(&["memes-local-usage", "memes-local-usage-dead"]);
     let mut valkey = Server::start();
@@ -170,17 +170,23 @@ async fn calls_usage_and_the_ledger_agree_after_kills_of_kafka_of_valkey_and_of_
     let client = process.memes(&create);
     let api = log_in(&process, &client).await;
 
-    // Calls go on without one, without the other and without both, and when they are back.
+    // Calls go on without one and without both, and when they are back, each time for longer than it
+    // takes until usage is told and a lease is renewed.
     let storm = Storm::start(&api);
-    storm.serves(500).await;
+    let goes_on = async || {
+        storm.goes_on(500).await;
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        storm.goes_on(500).await;
+    };
+    goes_on().await;
     kafka.kill();
-    storm.goes_on(500).await;
+    goes_on().await;
     valkey.kill();
-    storm.goes_on(500).await;
+    goes_on().await;
     kafka.restart();
-    storm.goes_on(500).await;
+    goes_on().await;
     valkey.restart();
-    storm.goes_on(500).await;
+    goes_on().await;
     process.kill();
     let before = storm.end().await;
 
