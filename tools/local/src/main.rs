@@ -129,11 +129,13 @@ fn welcome(demo: &Demo, arguments: &Arguments) -> String {
     } else {
         format!("in {}", arguments.data.display())
     };
+    let leases = if arguments.valkey.is_some() { "\n  leases   shared through Valkey" } else { "" };
+    let usage = arguments.kafka.as_ref().map(|at| format!("\n  usage    by way of Kafka at {at}"));
     format!(
         "Memes as a Service
   studio   {base}
   API      {base}/openapi.json
-  data     {kept}
+  data     {kept}{leases}{usage}
   clients  free, pro, premium (with Memes AI), empty: see {demo_file}
 
 Try:
@@ -147,6 +149,7 @@ curl -s -H \"Authorization: Bearer $TOKEN\" {base}/v1/memes
 curl -s -H \"Authorization: Bearer $TOKEN\" --json '{{\"prompt\":\"a cat that reads the server logs at night\"}}' {base}/v1/generations
 
 Ctrl-C stops it.",
+        usage = usage.unwrap_or_default(),
         free = token("free"),
         premium = token("premium"),
         demo_file = arguments.data.join("demo.json").display(),
