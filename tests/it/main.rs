@@ -9,6 +9,7 @@ mod bad_input;
 mod contract;
 mod crash;
 mod credits;
+mod faults;
 mod generations;
 mod image_render;
 mod journal;

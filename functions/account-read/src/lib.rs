@@ -7,9 +7,8 @@ mod usage;
 use edge::models::{AccountView, BalanceView, LimitsView, SubscriptionView};
 use edge::{Body, Problem, Request, Response, no_query, reply};
 use entitlements::{Product, Scope, Status};
-use gate::{Caller, Platform};
+use gate::{Caller, Platform, ledger_problem, store_problem};
 use ledger::Ledger;
-use maas_aws::StoreError;
 use maas_aws::clients::ClientStore;
 use maas_aws::journal::JournalStore;
 use maas_aws::usage::UsageStore;
@@ -58,11 +57,9 @@ async fn account(
     no_query(request)?;
     let client = caller.client();
     let record = context.clients.find(client).await;
-    let record = record
-        .map_err(|error| Problem::overloaded(1).caused_by(error))?
-        .ok_or_else(Problem::not_found)?;
+    let record = record.map_err(store_problem)?.ok_or_else(Problem::not_found)?;
     let balance = context.platform.core.ledger.balance(client).await;
-    let balance = balance.map_err(|error| Problem::overloaded(1).caused_by(error))?;
+    let balance = balance.map_err(ledger_problem)?;
     let plan = record.entitlement.plan_at(caller.now);
     let terms = plan.terms();
     let accounts = balance.accounts;
@@ -105,8 +102,4 @@ async fn account(
             generations_in_flight: terms.generations_in_flight,
         },
     })
-}
-
-fn unavailable(error: StoreError) -> Problem {
-    Problem::overloaded(1).caused_by(error)
 }

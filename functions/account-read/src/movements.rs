@@ -5,10 +5,10 @@ use edge::models::{
     AccountName, LedgerEntryKind, LedgerEntryView, LedgerQuery, MovementView, Page,
 };
 use edge::{Body, Problem, Request, Response, decode_cursor, encode_cursor, query_params, reply};
-use gate::Caller;
+use gate::{Caller, store_problem};
 use ledger::{Account, EntryKind, Posting};
 
-use crate::{Context, unavailable};
+use crate::Context;
 
 const LIST: &str = "account/ledger";
 
@@ -27,7 +27,7 @@ pub(crate) async fn list(
         // One more than fits tells whether there is a next page.
         let wanted = limit + 1;
         let postings = context.journal.newest(caller.client(), before, wanted).await;
-        let postings = postings.map_err(unavailable)?;
+        let postings = postings.map_err(store_problem)?;
         before = postings.last().map(|posting| posting.seq);
         let last = postings.len() < wanted;
         for posting in postings.iter().filter(|posting| !posting.entry.legs.is_empty()) {

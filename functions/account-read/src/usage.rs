@@ -10,11 +10,11 @@ use edge::{
     Body, FieldError, Problem, Request, Response, bad_cursor, decode_cursor, encode_cursor,
     query_params, reply,
 };
-use gate::Caller;
+use gate::{Caller, store_problem};
 use ledger::{Operation, Spending};
 use serde::{Deserialize, Serialize};
 
-use crate::{Context, unavailable};
+use crate::Context;
 
 const LIST: &str = "account/usage";
 
@@ -96,7 +96,7 @@ async fn periods(
     let (from, to) = (moment(from_ms), moment(to_ms));
     let hours = context.usage.hours(caller.client(), from, to, usize::MAX).await;
     let mut periods = BTreeMap::new();
-    for hour in hours.map_err(unavailable)? {
+    for hour in hours.map_err(store_problem)? {
         let begins_ms = floor(hour.begins.as_millisecond(), range.by);
         let sum: &mut Spending = periods.entry(begins_ms).or_default();
         *sum = sum.plus(&hour.spending);

@@ -2,9 +2,9 @@
 
 use edge::{Body, Problem, Request, Response, no_query, path_id, reply};
 use entitlements::Scope;
-use gate::Platform;
+use gate::{Platform, ledger_problem, store_problem};
 use ids::JobId;
-use maas_aws::generations::GenerationStore;
+use maas_aws::generations::{ChangeError, GenerationStore};
 
 /// What the function works with.
 #[derive(Debug)]
@@ -30,7 +30,6 @@ pub async fn handle(context: &Context, request: Request) -> Result<Response<Body
     let caller = platform.gate.admit(&request, Scope::GenerationsCreate).await?;
     no_query(&request)?;
     let id: JobId = path_id(&request, "id")?;
-    let unavailable = |error| Problem::overloaded(1).caused_by(error);
     let canceled = context
         .store
         .transition(
@@ -43,17 +42,23 @@ pub async fn handle(context: &Context, request: Request) -> Result<Response<Body
             },
         )
         .await
-        .map_err(unavailable)?;
+        .map_err(unchanged)?;
     if let Some(job) = canceled {
         return reply::ok(&views::generation(&job, Vec::new(), None, None));
     }
-    let found =
-        context.store.find(id).await.map_err(|error| Problem::overloaded(1).caused_by(error))?;
+    let found = context.store.find(id).await.map_err(store_problem)?;
     match found.filter(|job| job.client == caller.client()) {
         None => Err(Problem::not_found()),
         Some(job) => Err(Problem::conflict(format!(
             "The generation is already {}; only one that waits or is worked on can be canceled.",
             job.state.as_str()
         ))),
+    }
+}
+
+fn unchanged(error: ChangeError) -> Problem {
+    match error {
+        ChangeError::Outdated => Problem::overloaded(1).caused_by(error),
+        ChangeError::Ledger(error) => ledger_problem(error),
     }
 }

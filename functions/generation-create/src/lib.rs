@@ -10,13 +10,13 @@ use edge::{
     payload_fingerprint, reply,
 };
 use entitlements::Scope;
-use gate::{Caller, Platform};
+use gate::{Caller, Platform, ledger_problem, store_problem};
 use generations::{
     Fallback, InvalidRequest, Job, NewJob, ServiceTime, check_deadline_s, eta_s, picture_credits,
 };
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use ledger::{LedgerError, StoreFault};
+use ledger::LedgerError;
 use maas_aws::GenerationQueue;
 use maas_aws::generations::{Created, GenerationStore};
 use maas_aws::idempotency::{Answer, Claim, IdempotencyStore, KeyedRequest};
@@ -91,7 +91,7 @@ async fn known(
 ) -> Result<Option<Answer>, Problem> {
     let Some(keyed) = keyed else { return Ok(None) };
     let found = context.idempotency.find(keyed, caller.now.as_millisecond()).await;
-    match found.map_err(|error| Problem::overloaded(1).caused_by(error))? {
+    match found.map_err(store_problem)? {
         None => Ok(None),
         Some(claim) => used(claim).map(Some),
     }
@@ -111,14 +111,13 @@ async fn accept(
     job: &Job,
     keyed: Option<KeyedRequest<'_>>,
 ) -> Result<Answer, Problem> {
-    let overloaded = |error| Problem::overloaded(1).caused_by(error);
     let since_ms = caller.now.as_millisecond() - IN_FLIGHT_SINCE_MS;
     let in_flight = context.store.in_flight(caller.client(), since_ms).await;
     let most = caller.terms().generations_in_flight;
-    if in_flight.map_err(overloaded)? >= u64::from(most) {
+    if in_flight.map_err(store_problem)? >= u64::from(most) {
         return Err(Problem::rate_limited(2).with("generations_in_flight", most));
     }
-    let ahead = context.store.ahead_of(job.id).await.map_err(overloaded)?;
+    let ahead = context.store.ahead_of(job.id).await.map_err(store_problem)?;
     let position = u32::try_from(ahead + 1).unwrap_or(u32::MAX);
     let each = ServiceTime::guess(PICTURE_MS);
     let eta = eta_s(ahead, u64::from(job.request.count), 1, each);
@@ -147,9 +146,7 @@ async fn accept(
 fn refused(job: &Job, error: LedgerError) -> Problem {
     match error {
         LedgerError::Exhausted { .. } => Problem::credits_exhausted(job.held(), None),
-        LedgerError::Store(StoreFault::Throttled(_) | StoreFault::TimedOut(_))
-        | LedgerError::Contended => Problem::overloaded(1).caused_by(error),
-        error => Problem::internal(error),
+        error => ledger_problem(error),
     }
 }
 

@@ -6,11 +6,10 @@ use edge::{
     query_params, reply,
 };
 use entitlements::Scope;
-use gate::{Caller, Platform};
+use gate::{Caller, Platform, store_problem};
 use generations::{Job, ServiceTime, State, eta_s, poll_after_s};
 use http::header::RETRY_AFTER;
 use ids::JobId;
-use maas_aws::StoreError;
 use maas_aws::generations::GenerationStore;
 use maas_aws::memes::MemeStore;
 use views::Memes;
@@ -64,13 +63,13 @@ async fn read(
 ) -> Result<Response<Body>, Problem> {
     no_query(request)?;
     let id: JobId = path_id(request, "id")?;
-    let found = context.store.find(id).await.map_err(unavailable)?;
+    let found = context.store.find(id).await.map_err(store_problem)?;
     let job = found.filter(|job| job.client == caller.client()).ok_or_else(Problem::not_found)?;
     if job.is_finished() {
         return reply::ok(&finished(context, &job).await?);
     }
     let ahead = match job.state {
-        State::Queued => context.store.ahead_of(job.id).await.map_err(unavailable)?,
+        State::Queued => context.store.ahead_of(job.id).await.map_err(store_problem)?,
         _ => 0,
     };
     let each = ServiceTime::guess(PICTURE_MS);
@@ -98,7 +97,7 @@ async fn list(
             wanted.is_none_or(|state| state == state_of(job))
         })
         .await
-        .map_err(unavailable)?;
+        .map_err(store_problem)?;
     let mut data = Vec::with_capacity(page.jobs.len());
     for job in &page.jobs {
         data.push(finished(context, job).await?);
@@ -112,7 +111,7 @@ async fn finished(context: &Context, job: &Job) -> Result<GenerationView, Proble
     let mut memes: Vec<MemeView> = Vec::with_capacity(job.results.len());
     for picture in &job.results {
         if picture.ai {
-            if let Some(meme) = context.kept.find(picture.meme).await.map_err(unavailable)? {
+            if let Some(meme) = context.kept.find(picture.meme).await.map_err(store_problem)? {
                 memes.push(context.memes.stored(&meme).await?);
             }
         } else {
@@ -124,8 +123,4 @@ async fn finished(context: &Context, job: &Job) -> Result<GenerationView, Proble
 
 fn state_of(job: &Job) -> GenerationState {
     views::generation(job, Vec::new(), None, None).state
-}
-
-fn unavailable(error: StoreError) -> Problem {
-    Problem::overloaded(1).caused_by(error)
 }

@@ -7,7 +7,7 @@ use edge::{
     no_query, payload_fingerprint, reply,
 };
 use entitlements::Scope;
-use gate::{Caller, Operation, Platform, Reserved};
+use gate::{Caller, Operation, Platform, Reserved, store_problem};
 use generations::NORMAL_MEME_CREDITS;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, LOCATION};
@@ -89,7 +89,7 @@ async fn once(
 ) -> Result<(Answer, RateLimits), Problem> {
     let now_ms = caller.now.as_millisecond();
     let claim = context.idempotency.claim(keyed, &id.to_string(), now_ms).await;
-    let subject = match claim.map_err(|error| Problem::overloaded(1).caused_by(error))? {
+    let subject = match claim.map_err(store_problem)? {
         Claim::Yours(subject) => subject,
         Claim::Answered(answer) => {
             let counted = context.platform.meter.count(caller).await?;
@@ -104,7 +104,7 @@ async fn once(
         let (meme, reserved) = make(context, caller, id, template, wanted).await?;
         let answer = answer(context, &meme).await?;
         let recorded = context.idempotency.answer(keyed, &subject, answer.clone(), now_ms).await;
-        recorded.map_err(|error| Problem::overloaded(1).caused_by(error))?;
+        recorded.map_err(store_problem)?;
         // Last, so that nothing is charged that the key does not remember.
         Ok((answer, reserved.keep()))
     };
@@ -154,7 +154,7 @@ async fn make(
         pool: None,
     };
     let kept = context.store.put(&meme).await;
-    kept.map_err(|error| Problem::overloaded(1).caused_by(error))?;
+    kept.map_err(store_problem)?;
     Ok((meme, reserved))
 }
 

@@ -3,7 +3,7 @@
 use catalogue::{Catalogue, is_catalogue};
 use edge::{Body, Problem, Request, Response, no_query, path_id, reply};
 use entitlements::Scope;
-use gate::{Caller, Platform};
+use gate::{Caller, Platform, store_problem};
 use generations::NORMAL_MEME_CREDITS;
 use ids::MemeId;
 use maas_aws::memes::{MemeRecord, MemeStore};
@@ -48,7 +48,7 @@ pub async fn handle(context: &Context, request: Request) -> Result<Response<Body
     }
     let found = context.store.find(id).await;
     let meme = found
-        .map_err(|error| Problem::overloaded(1).caused_by(error))?
+        .map_err(store_problem)?
         .filter(|meme| visible(meme, &caller))
         .ok_or_else(Problem::not_found)?;
     reply::ok(&context.memes.stored(&meme).await?)

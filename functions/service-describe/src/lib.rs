@@ -4,7 +4,7 @@
 use auth::{Jwk, Jwks};
 use edge::models::HealthView;
 use edge::{Body, Problem, ProblemType, Request, Response, no_query, openapi, path_param, reply};
-use gate::Platform;
+use gate::{Platform, store_problem};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use maas_aws::keys::{Half, KeyStore};
@@ -62,7 +62,7 @@ fn description() -> Result<Response<Body>, Problem> {
 async fn jwks(context: &Context) -> Result<Response<Body>, Problem> {
     let keys = context.keys.list(Half::Public).await;
     let keys = keys
-        .map_err(|error| Problem::overloaded(1).caused_by(error))?
+        .map_err(store_problem)?
         .iter()
         .map(|key| serde_json::from_str::<Jwk>(&key.document).map_err(Problem::internal))
         .collect::<Result<_, _>>()?;

@@ -14,7 +14,7 @@ use edge::{
     reply,
 };
 use entitlements::{Entitlement, ScopeSet};
-use gate::{Platform, parties};
+use gate::{Platform, parties, store_problem};
 use ids::ClientId;
 use maas_aws::StoreError;
 use maas_aws::clients::ClientStore;
@@ -189,9 +189,8 @@ async fn authenticated(
     let client = client_id.parse::<ClientId>().ok();
     let secret = client_secret.parse::<ClientSecret>().ok();
     let Some(secret) = secret else { return Err(OAuthError::invalid_client().into()) };
-    let unavailable = |error: StoreError| Problem::overloaded(1).caused_by(error);
     let hashes = match client {
-        Some(client) => context.clients.secret_hashes(client).await.map_err(unavailable)?,
+        Some(client) => context.clients.secret_hashes(client).await.map_err(store_problem)?,
         None => Vec::new(),
     };
     let permit = context.verifying.acquire().await.map_err(Problem::internal)?;
@@ -207,7 +206,7 @@ async fn authenticated(
         .clients
         .entitlement(client)
         .await
-        .map_err(unavailable)?
+        .map_err(store_problem)?
         .filter(|entitlement| !entitlement.revoked)
         .ok_or_else(|| OAuthError::invalid_client().into())
 }

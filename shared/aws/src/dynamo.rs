@@ -29,19 +29,29 @@ pub enum StoreError {
     /// An item is not what this version of the service writes.
     #[error("an item cannot be read: {0}")]
     Unreadable(String),
-    /// Anything else.
+    /// Anything else, such as a table that is not there or may not be read. It does not pass by
+    /// itself.
     #[error("the store failed: {0}")]
     Failed(String),
 }
 
 impl StoreError {
-    /// Sorts an SDK error by what the caller can do about it.
-    pub(crate) fn from_sdk<E, R>(error: SdkError<E, R>) -> Self
+    /// Whether the same request may succeed if it is sent again.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        match self {
+            Self::Conflict | Self::Throttled(_) | Self::TimedOut(_) => true,
+            Self::Unreadable(_) | Self::Failed(_) => false,
+        }
+    }
+
+    /// Sorts an SDK error by what the caller can do about it. The text names the operation, and what
+    /// the store says names the table that is missing or closed; nothing of the request is in it.
+    pub(crate) fn from_sdk<E>(error: SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
-        R: std::fmt::Debug,
     {
-        let text = DisplayErrorContext(&error).to_string();
+        let text = format!("{}: {}", operation::<E>(), DisplayErrorContext(&error));
         match &error {
             SdkError::TimeoutError(_) => return Self::TimedOut(text),
             SdkError::DispatchFailure(failure) if failure.is_timeout() || failure.is_io() => {
@@ -50,19 +60,31 @@ impl StoreError {
             SdkError::ResponseError(_) => return Self::TimedOut(text),
             _ => {}
         }
-        match error.code() {
-            Some("ConditionalCheckFailedException") => Self::Conflict,
-            Some(
-                "ProvisionedThroughputExceededException"
-                | "ThrottlingException"
-                | "RequestLimitExceeded"
-                | "TransactionInProgressException"
-                | "TransactionConflictException",
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        match (error.code(), status) {
+            (Some("ConditionalCheckFailedException"), _) => Self::Conflict,
+            (
+                Some(
+                    "ProvisionedThroughputExceededException"
+                    | "ThrottlingException"
+                    | "RequestLimitExceeded"
+                    | "RequestThrottled"
+                    | "TransactionInProgressException"
+                    | "TransactionConflictException",
+                ),
+                _,
             ) => Self::Throttled(text),
-            Some("InternalServerError") => Self::TimedOut(text),
+            (_, Some(500..)) => Self::TimedOut(text),
             _ => Self::Failed(text),
         }
     }
+}
+
+/// The name of the operation whose error `E` is: the SDK has `get_item::GetItemError` for `GetItem`.
+fn operation<E>() -> &'static str {
+    let name = std::any::type_name::<E>();
+    let name = name.rsplit("::").next().unwrap_or(name);
+    name.strip_suffix("Error").unwrap_or(name)
 }
 
 impl From<StoreError> for ledger::StoreFault {

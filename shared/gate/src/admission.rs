@@ -221,6 +221,7 @@ fn refused(reason: Refused<StoreError>) -> Problem {
         Refused::UnknownClient | Refused::Revoked => {
             Problem::token_invalid("its client is not active any more")
         }
+        Refused::Unavailable(ref error) if !error.may_pass() => Problem::internal(reason),
         reason @ (Refused::Unavailable(_) | Refused::Interrupted) => {
             Problem::overloaded(1).caused_by(reason)
         }

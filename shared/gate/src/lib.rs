@@ -8,11 +8,13 @@
 //! - [`Platform`] is what the functions that answer callers share, in one process.
 
 mod admission;
+mod fault;
 mod lambda;
 mod meter;
 mod platform;
 
 pub use admission::{Caller, Gate, GateError};
+pub use fault::{ledger_problem, store_problem};
 pub use lambda::serve;
 pub use ledger::Operation;
 pub use meter::{Counted, Meter, Reserved};

@@ -11,11 +11,12 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use ids::ClientId;
-use ledger::{Holder, Ledger, LedgerError, Operation, Reservation, Spent, StoreFault};
+use ledger::{Holder, Ledger, LedgerError, Operation, Reservation, Spent};
 use maas_aws::{DynamoLedger, Lending};
 use quick_cache::sync::Cache;
 
 use crate::admission::Caller;
+use crate::fault::ledger_problem;
 
 /// How many clients' recent calls a process remembers.
 const REMEMBERED: usize = 20_000;
@@ -130,7 +131,7 @@ impl Meter {
         caller: &Caller,
         counted: Counted,
     ) -> Result<RateLimits, Problem> {
-        let balance = self.ledger.balance(caller.client()).await.map_err(store)?;
+        let balance = self.ledger.balance(caller.client()).await.map_err(ledger_problem)?;
         let spent = Spent {
             remaining: balance.accounts.available + balance.accounts.leased,
             next_expiry_ms: balance.next_expiry_ms(),
@@ -175,7 +176,7 @@ impl Meter {
                 Problem::credits_exhausted(needed, self.credits_return_at(caller))
                     .with_limits(&limits(caller, burst, spent))
             }
-            error => store(error),
+            error => ledger_problem(error),
         }
     }
 
@@ -189,15 +190,6 @@ impl Meter {
 #[derive(Debug, Clone, Copy)]
 pub struct Counted {
     burst: Burst,
-}
-
-/// The problem behind a fault of the ledger that is not the caller's.
-fn store(error: LedgerError) -> Problem {
-    match error {
-        LedgerError::Store(StoreFault::Throttled(_) | StoreFault::TimedOut(_))
-        | LedgerError::Contended => Problem::overloaded(1).caused_by(error),
-        error => Problem::internal(error),
-    }
 }
 
 fn limits(caller: &Caller, burst: Burst, spent: Spent) -> RateLimits {
