@@ -148,10 +148,10 @@ impl Balance {
         })?;
         let answer = |leased: Leased| {
             let low = leased.credits > 0 && self.is_low(leased.available, stamp.at_ms, policy);
-            let expiries = [leased.next_expiry_ms, self.supply.next_expiry_ms];
             let leased = Leased {
                 available: leased.available.saturating_add(self.supply.beyond),
-                next_expiry_ms: expiries.into_iter().flatten().min(),
+                // Credits do not end with the escrow that they are in.
+                next_expiry_ms: self.supply.next_expiry_ms,
                 ..leased
             };
             (leased, low)

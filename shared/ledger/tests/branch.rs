@@ -201,6 +201,17 @@ async fn the_processes_of_a_region_share_what_one_request_brought() {
 }
 
 #[tokio::test]
+async fn what_is_told_of_the_rest_is_what_home_told() {
+    let it = Region::new(EscrowPolicy::shared(), &[1_000]).await;
+    let branch = it.branch();
+    for _ in 0..2 {
+        let leased = it.lease(&branch, 5).await.unwrap();
+        assert_eq!(leased.next_expiry_ms, Some(START_MS + 86_400_000));
+    }
+    assert_eq!(it.lease(&branch, 5).await.unwrap().available, 1_000 - 15);
+}
+
+#[tokio::test]
 async fn of_many_processes_one_asks_home() {
     let policy = EscrowPolicy { initial: 10_000, ..EscrowPolicy::shared() };
     let it = Region::new(policy, &[1_000_000]).await;
