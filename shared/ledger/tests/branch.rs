@@ -488,6 +488,51 @@ async fn an_idle_client_leaves_nothing_in_the_region() {
 }
 
 #[tokio::test]
+async fn an_escrow_that_is_used_up_is_renewed_by_the_next_call() {
+    let it = Region::new(EscrowPolicy::shared(), &[1_000]).await;
+    let branch = it.branch();
+    let all = it.lease(&branch, 64).await.unwrap().credits;
+    let lease = *it.in_stock().leases.keys().next().unwrap();
+    let done = Settlement { lease, escrow: None, used: all, close: true };
+    branch.settle(it.client, vec![done], it.stamp()).await.unwrap();
+    it.pass(30, &[]).await;
+    it.lease(&branch, 1).await.unwrap();
+    let home = it.at_home();
+    assert_eq!((home.leases.len(), home.accounts.spent), (1, all), "{home:?}");
+}
+
+#[tokio::test]
+async fn an_escrow_that_went_back_is_not_renewed() {
+    let it = Region::new(EscrowPolicy::shared(), &[1_000]).await;
+    let branch = it.branch();
+    it.lease(&branch, 5).await.unwrap();
+    // All but what is lent.
+    branch.give_back(it.client).await.unwrap();
+    it.lease(&branch, 5).await.unwrap();
+    let home = it.at_home();
+    assert_eq!(home.leases.len(), 2, "{home:?}");
+}
+
+#[tokio::test]
+async fn a_lease_that_is_renewed_gets_more_of_its_own_escrow_alone() {
+    let policy =
+        EscrowPolicy { initial: 10, renewed_for: Duration::ZERO, ..EscrowPolicy::shared() };
+    let it = Region::new(policy, &[1_000]).await;
+    let branch = it.branch();
+    let first = LeaseRequest { want: 8, ..it.request(8) };
+    let opened = branch.lease(it.client, first.clone(), it.stamp()).await.unwrap();
+    it.hand.advance(Duration::from_secs(1));
+    let more = LeaseRequest { renews: true, need: 1, want: 1, ..first.clone() };
+    let renewed = branch.lease(it.client, more.clone(), it.stamp()).await.unwrap();
+    assert_eq!((renewed.credits, renewed.until_ms), (9, opened.until_ms + 1_000));
+    // There is another escrow now, which has more than enough.
+    it.lease(&branch, 5).await.unwrap();
+    it.hand.advance(Duration::from_secs(1));
+    let refused = branch.lease(it.client, more, it.stamp()).await.unwrap();
+    assert_eq!((refused.credits, refused.until_ms), (9, renewed.until_ms));
+}
+
+#[tokio::test]
 async fn branches_stand_in_a_row() {
     let it = Region::new(EscrowPolicy::remote(), &[1_000_000]).await;
     let region = Arc::new(it.branch());
