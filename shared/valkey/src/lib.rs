@@ -55,7 +55,12 @@
 //! than it had to be. A primary also draws a new id when its first replica comes and when its last
 //! one has been gone for `repl-backlog-ttl`; that costs the same and is as safe. What no id protects
 //! from is a whole machine that is brought back from an image of its memory: no file is read then.
+//!
+//! # Limits
+//!
+//! [`Bursts`] is no ledger. It keeps the token buckets of clients whose calls meet several processes.
 
+mod bursts;
 mod connection;
 mod steps;
 #[cfg(feature = "testing")]
@@ -68,6 +73,7 @@ use ids::{ClientId, Id, JobId};
 use ledger::{Balance, BalanceStore, Change, Commit, Companion, Hold, StoreFault};
 use redis::Script;
 
+pub use crate::bursts::{Bursts, Calls};
 use crate::connection::Link;
 use crate::steps::{Fields, Steps};
 
@@ -91,6 +97,12 @@ macro_rules! script {
 
 /// What a script says became of a request, and the fields that it found.
 type Answer = (String, Fields);
+
+/// Which shard a client is in.
+fn shard(client: ClientId) -> u128 {
+    // The low bits of a ULID are random.
+    u128::from(client.ulid()) % SHARDS
+}
 
 /// A [`Ledger`](ledger::Ledger) on Valkey.
 #[derive(Debug)]
@@ -135,8 +147,7 @@ impl ValkeyLedger {
 
     /// The keys of a client: its balance, the records beside it, and the index that it is in.
     fn keys(&self, client: ClientId) -> [String; 3] {
-        // The low bits of a ULID are random.
-        let shard = u128::from(client.ulid()) % SHARDS;
+        let shard = shard(client);
         let mode = self.mode;
         [
             format!("{mode}{{{shard}}}balance:{client}"),
