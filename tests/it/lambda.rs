@@ -3,8 +3,11 @@
 use entitlements::Plan;
 use ids::ClientId;
 use ledger::Spending;
+use maas_valkey::testing::Server;
 use serde_json::{Value, json};
-use support::{Api, Lambda, LambdaOptions, Stack, eventually};
+use support::{Api, Lambda, LambdaOptions, Stack, StackOptions, eventually};
+
+use crate::limits::{FAR_TOO_MANY, elsewhere};
 
 const WITH_EXTENSIONS: LambdaOptions = LambdaOptions { extensions: true };
 
@@ -71,6 +74,23 @@ async fn what_a_process_spent_is_told_before_it_stands_still() {
         lambda.end().await;
         let balance = stack.settled(client).await;
         assert_eq!((balance.accounts.spent, balance.accounts.leased), (3, 0), "{balance:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_are_shared_before_a_process_stands_still() {
+    let server = Server::start();
+    let options = StackOptions { valkey_url: Some(server.url()), ..StackOptions::default() };
+    Stack::run_with(options, async |stack| {
+        let api = stack.client(Plan::Free, false, 100).await;
+        elsewhere(&server, api.client.unwrap(), FAR_TOO_MANY).await;
+        let mut lambda = start(stack, WITH_EXTENSIONS).await;
+        let answer = lambda.call(request(&api)).await;
+        assert_eq!(answer["statusCode"], 200, "the first call waits for nobody: {answer}");
+        let answer = lambda.call(request(&api)).await;
+        assert_eq!(answer["statusCode"], 429, "{answer}");
+        lambda.end().await;
     })
     .await;
 }

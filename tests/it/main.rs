@@ -15,6 +15,7 @@ mod image_render;
 mod journal;
 mod lambda;
 mod ledger;
+mod limits;
 mod meme_create;
 mod meme_read;
 mod meme_serve;

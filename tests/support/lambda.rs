@@ -102,6 +102,7 @@ impl Lambda {
             .env("MEMES_PICTURES_BUCKET", &config.pictures_bucket)
             .env("MEMES_USAGE_QUEUE_URL", &config.usage_queue_url)
             .env("MEMES_TALLIES", folder)
+            .envs(config.valkey_url.as_ref().map(|url| ("MEMES_VALKEY_URL", url)))
             .stdout(Stdio::null())
             .spawn()
             .expect("the function's program can be started");

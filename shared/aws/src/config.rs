@@ -56,7 +56,7 @@ pub struct Config {
     pub usage_queue_url: String,
     /// The folder in which tallies of leases outlive their process; none keeps them in memory.
     pub tallies: Option<PathBuf>,
-    /// Valkey's URL, if the processes of the Region share leases there.
+    /// Valkey's URL, if the processes of the Region share leases and limits there.
     pub valkey_url: Option<String>,
     /// Endpoints other than AWS's own.
     pub endpoints: Option<Endpoints>,

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use clock::{SharedClock, SystemClock};
 use ids::{Mint, RequestId};
 use ledger::Stamp;
+use maas_valkey::Bursts;
 use rand::TryRng;
 use rand::rngs::{SysError, SysRng};
 
 use crate::config::{Config, ConfigError};
 use crate::connect::Aws;
 use crate::ledger::DynamoLedger;
-use crate::lending::Lending;
+use crate::lending::{self, Lending};
 
 /// Why a process cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,8 @@ pub struct Core {
     pub ledger: Arc<DynamoLedger>,
     /// What a holder leases from.
     pub lending: Arc<Lending>,
+    /// The limits that the Region's processes share, if they share.
+    pub bursts: Option<Arc<Bursts>>,
 }
 
 impl Core {
@@ -58,7 +61,8 @@ impl Core {
         let (ledger, mint) = (Arc::new(aws.ledger()), Arc::new(mint()?));
         let lending =
             Lending::new(aws.config(), Arc::clone(&ledger), Arc::clone(&clock), Arc::clone(&mint))?;
-        Ok(Self { aws, clock, mint, ledger, lending: Arc::new(lending) })
+        let bursts = lending::bursts(aws.config())?.map(Arc::new);
+        Ok(Self { aws, clock, mint, ledger, lending: Arc::new(lending), bursts })
     }
 
     /// Names requests.

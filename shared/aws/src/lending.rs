@@ -1,4 +1,4 @@
-//! Where a process's leases come from.
+//! Where a process's leases come from, and what else the processes of a Region share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,15 +6,29 @@ use std::time::Duration;
 use clock::SharedClock;
 use ids::{ClientId, Mint};
 use ledger::{
-    Branch, EscrowPolicy, LeasePolicy, LeaseRequest, Leased, LedgerError, Lender, Settlement, Stamp,
+    Branch, EscrowPolicy, LeasePolicy, LeaseRequest, Leased, LedgerError, Lender, Settlement,
+    Stamp, StoreFault,
 };
-use maas_valkey::ValkeyLedger;
+use maas_valkey::{Bursts, ValkeyLedger};
 
 use crate::config::{Config, ConfigError, VALKEY_URL};
 use crate::ledger::DynamoLedger;
 
 /// How long Valkey has to answer. It takes a millisecond; where it takes longer the ledger is there.
 const VALKEY_DEADLINE: Duration = Duration::from_millis(250);
+
+/// The limits that the processes of a Region share, as the configuration says. Does not connect yet.
+///
+/// # Errors
+/// [`ConfigError`] if Valkey's address is none.
+pub(crate) fn bursts(config: &Config) -> Result<Option<Bursts>, ConfigError> {
+    let bursts = config.valkey_url.as_ref().map(|url| Bursts::new(url, VALKEY_DEADLINE));
+    bursts.transpose().map_err(no_address)
+}
+
+fn no_address(_: StoreFault) -> ConfigError {
+    ConfigError::Invalid { name: VALKEY_URL, expected: "a URL such as redis://host:6379" }
+}
 
 /// Lends a process's holder the credits that it spends.
 #[derive(Debug, Clone)]
@@ -37,9 +51,7 @@ impl Lending {
         mint: Arc<Mint>,
     ) -> Result<Self, ConfigError> {
         let Some(url) = &config.valkey_url else { return Ok(Self::Home(ledger)) };
-        let stock = ValkeyLedger::fenced(url, VALKEY_DEADLINE).map_err(|_| {
-            ConfigError::Invalid { name: VALKEY_URL, expected: "a URL such as redis://host:6379" }
-        })?;
+        let stock = ValkeyLedger::fenced(url, VALKEY_DEADLINE).map_err(no_address)?;
         let policy = EscrowPolicy::shared();
         Ok(Self::Region(Branch::new(ledger, Arc::new(stock), clock, mint, policy)))
     }

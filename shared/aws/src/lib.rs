@@ -30,5 +30,6 @@ pub use core::{Core, CoreError, mint, request_ids};
 pub use dynamo::StoreError;
 pub use ledger::{BalancePage, DynamoLedger, KeptBalance, ScanPosition};
 pub use lending::Lending;
+pub use maas_valkey::{Bursts, Calls};
 pub use pictures::PictureStore;
 pub use queue::{GenerationMessage, GenerationQueue, UsageQueue};

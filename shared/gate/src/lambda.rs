@@ -2,8 +2,8 @@
 //!
 //! Lambda lets a process stand still as soon as its answer is out, and may never let it go on. So a
 //! function that spends leased credits registers as an extension of itself: Lambda then waits, with
-//! the answer already delivered, until what was spent is published. It also tells such a process
-//! when it is about to end, which is when leases go back.
+//! the answer already delivered, until what was spent is published, and told to the processes that
+//! share limits. It also tells such a process when it is about to end, which is when leases go back.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,11 +14,10 @@ use clock::SharedClock;
 use edge::{Body, Problem, Request, Response};
 use lambda_extension::{Extension, LambdaEvent, NextEvent, service_fn};
 use lambda_http::Error;
-use ledger::Holder;
-use maas_aws::Lending;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::meter::Meter;
 use crate::platform::Platform;
 
 /// The extension's name, in Lambda's logs.
@@ -36,7 +35,7 @@ const END_MAX: Duration = Duration::from_millis(250);
 /// What is done between calls.
 #[derive(Debug)]
 struct Between {
-    holder: Arc<Holder<Lending>>,
+    meter: Arc<Meter>,
     clock: SharedClock,
     swept_at_ms: AtomicI64,
     answered: watch::Receiver<u64>,
@@ -51,12 +50,14 @@ impl Between {
         let mut answered = self.answered.clone();
         // A call that takes all of its time ends the process, and this with it.
         let _ = tokio::time::timeout(left, answered.wait_for(|calls| *calls >= call)).await;
+        self.meter.share().await;
         let now_ms = self.clock.now_ms();
         if now_ms - self.swept_at_ms.swap(now_ms, Ordering::Relaxed) < BETWEEN_SWEEPS_MS {
             // A process with so many calls is about to go on.
             return;
         }
-        if tokio::time::timeout(AFTER_CALL_MAX, self.holder.sweep()).await.is_err() {
+        let sweep = self.meter.holder().sweep();
+        if tokio::time::timeout(AFTER_CALL_MAX, sweep).await.is_err() {
             tracing::warn!("leases were not looked after in time");
         }
     }
@@ -76,7 +77,7 @@ where
 {
     let (answered, watched) = watch::channel(0);
     let between = Between {
-        holder: Arc::clone(platform.meter.holder()),
+        meter: Arc::clone(&platform.meter),
         clock: Arc::clone(&platform.core.clock),
         swept_at_ms: AtomicI64::new(i64::MIN / 2),
         answered: watched,
@@ -135,7 +136,7 @@ async fn register(between: Between) {
         Ok(mut ends) => {
             tokio::spawn(async move {
                 ends.recv().await;
-                if tokio::time::timeout(END_MAX, between.holder.drain()).await.is_err() {
+                if tokio::time::timeout(END_MAX, between.meter.holder().drain()).await.is_err() {
                     tracing::warn!("some leases were not given back in time");
                 }
                 std::process::exit(0);

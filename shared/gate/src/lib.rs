@@ -11,6 +11,7 @@ mod admission;
 mod fault;
 mod lambda;
 mod meter;
+mod pace;
 mod platform;
 
 pub use admission::{Caller, Gate, GateError};
@@ -18,4 +19,5 @@ pub use fault::{ledger_problem, store_problem};
 pub use lambda::serve;
 pub use ledger::Operation;
 pub use meter::{Counted, Meter, Reserved};
+pub use pace::SHARED_EVERY;
 pub use platform::{Platform, StartError, parties};

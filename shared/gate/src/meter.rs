@@ -6,34 +6,18 @@ use std::time::Duration;
 
 use clock::{SharedClock, Timestamp};
 use edge::{Burst, Credits, MONTH_S, Problem, RateLimits};
-use governor::clock::{Clock as _, MonotonicClock};
-use governor::middleware::StateInformationMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
-use ids::ClientId;
 use ledger::{Holder, Ledger, LedgerError, Operation, Reservation, Spent};
-use maas_aws::{DynamoLedger, Lending};
-use quick_cache::sync::Cache;
+use maas_aws::{Bursts, DynamoLedger, Lending};
 
 use crate::admission::Caller;
 use crate::fault::ledger_problem;
-
-/// How many clients' recent calls a process remembers.
-const REMEMBERED: usize = 20_000;
-
-type Limiter = RateLimiter<NotKeyed, InMemoryState, MonotonicClock, StateInformationMiddleware>;
-
-/// One client's recent calls, against the limit of its plan at the time.
-struct Recent {
-    limit: u32,
-    limiter: Limiter,
-}
+use crate::pace::Pace;
 
 /// Counts calls and credits.
 pub struct Meter {
     holder: Arc<Holder<Lending>>,
     ledger: Arc<DynamoLedger>,
-    recent: Cache<ClientId, Arc<Recent>>,
+    pace: Pace,
     clock: SharedClock,
 }
 
@@ -68,7 +52,22 @@ impl Meter {
         ledger: Arc<DynamoLedger>,
         clock: SharedClock,
     ) -> Self {
-        Self { holder, ledger, recent: Cache::new(REMEMBERED), clock }
+        Self { holder, ledger, pace: Pace::new(Arc::clone(&clock)), clock }
+    }
+
+    /// Shares the limits of calls per second with all processes that have the same `bursts`.
+    /// Whoever does sees to it that [`share`](Self::share) is called every [`SHARED_EVERY`].
+    ///
+    /// [`SHARED_EVERY`]: crate::SHARED_EVERY
+    #[must_use]
+    pub fn sharing(self, bursts: Arc<Bursts>) -> Self {
+        Self { pace: self.pace.sharing(bursts), ..self }
+    }
+
+    /// Tells other processes how many calls were let through, and hears what they let through. Ends
+    /// in time whether Valkey answers or not.
+    pub async fn share(&self) {
+        self.pace.share().await;
     }
 
     /// The holder, for whoever looks after its leases.
@@ -140,27 +139,9 @@ impl Meter {
     }
 
     fn pace(&self, caller: &Caller) -> Result<Burst, Problem> {
-        let limit = caller.terms().burst_per_second.max(1);
-        let recent = match self.recent.get(&caller.client()) {
-            Some(recent) if recent.limit == limit => recent,
-            _ => {
-                let quota = Quota::per_second(NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN));
-                let limiter = RateLimiter::direct_with_clock(quota, MonotonicClock)
-                    .with_middleware::<StateInformationMiddleware>();
-                let recent = Arc::new(Recent { limit, limiter });
-                self.recent.insert(caller.client(), Arc::clone(&recent));
-                recent
-            }
-        };
-        match recent.limiter.check() {
-            Ok(state) => {
-                Ok(Burst { limit, remaining: state.remaining_burst_capacity(), window_s: 1 })
-            }
-            Err(too_early) => {
-                let wait = too_early.wait_time_from(MonotonicClock.now());
-                Err(Problem::rate_limited(seconds_up(wait)))
-            }
-        }
+        let limit = NonZeroU32::new(caller.terms().burst_per_second).unwrap_or(NonZeroU32::MIN);
+        let counted = self.pace.count(caller.client(), limit);
+        counted.map_err(|wait| Problem::rate_limited(seconds_up(wait)))
     }
 
     async fn refused(

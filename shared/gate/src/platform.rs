@@ -14,6 +14,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 use crate::admission::{Gate, GateError};
 use crate::meter::Meter;
+use crate::pace::SHARED_EVERY;
 
 /// Why a process cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,7 @@ impl Platform {
     pub async fn from_environment() -> Result<Self, StartError> {
         let platform = Self::new(Core::from_environment().await?).await?;
         platform.sweep_in_the_background();
+        platform.share_in_the_background();
         Ok(platform)
     }
 
@@ -59,6 +61,20 @@ impl Platform {
             loop {
                 seconds.tick().await;
                 holder.sweep().await;
+            }
+        });
+    }
+
+    /// Shares limits as often as it should be. In Lambda it is overdue when the process goes on, and
+    /// done while the first call is answered.
+    fn share_in_the_background(&self) {
+        let meter = Arc::clone(&self.meter);
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(SHARED_EVERY);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                meter.share().await;
             }
         });
     }
@@ -93,7 +109,10 @@ impl Platform {
         )
         .await?;
         let (ledger, clock) = (Arc::clone(&core.ledger), Arc::clone(&core.clock));
-        let meter = Meter::new(Arc::new(holder), ledger, clock);
+        let mut meter = Meter::new(Arc::new(holder), ledger, clock);
+        if let Some(bursts) = &core.bursts {
+            meter = meter.sharing(Arc::clone(bursts));
+        }
         Ok(Self { core, gate: Arc::new(gate), meter: Arc::new(meter) })
     }
 }

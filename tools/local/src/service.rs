@@ -9,7 +9,7 @@ use std::time::Duration;
 use auth::KeyError;
 use aws_sdk_sqs::types::QueueAttributeName;
 use clock::SystemClock;
-use gate::Platform;
+use gate::{Platform, SHARED_EVERY};
 use generation_worker::Composer;
 use maas_aws::keys::{Half, generate};
 use maas_aws::{Aws, Config, Core, CoreError, StoreError, schema};
@@ -63,7 +63,7 @@ pub struct ServiceConfig {
     pub port: u16,
     /// Whether memes are made for the pool from the start.
     pub fill_pool: bool,
-    /// The URL of a Valkey server through which processes share leases.
+    /// The URL of a Valkey server through which processes share leases and limits.
     pub valkey_url: Option<String>,
     /// Kafka brokers, as `host:port` with commas between, that usage events go by way of.
     pub kafka_servers: Option<String>,
@@ -352,6 +352,7 @@ fn schedule(platform: &Platform, fill_pool: bool) -> Vec<Schedule> {
     let reap = Arc::new(credit_reap::Context::new(&platform.core));
     let sweep = Arc::new(generation_sweep::Context::new(&platform.core));
     let holder = Arc::clone(platform.meter.holder());
+    let meter = Arc::clone(&platform.meter);
     let prove = Arc::new(journal_prove::Context::new(&platform.core));
     let mut schedules = vec![
         every(PROVE_EVERY, move || {
@@ -377,6 +378,13 @@ fn schedule(platform: &Platform, fill_pool: bool) -> Vec<Schedule> {
             let holder = Arc::clone(&holder);
             async move {
                 holder.sweep().await;
+                Ok::<_, String>(())
+            }
+        }),
+        every(SHARED_EVERY, move || {
+            let meter = Arc::clone(&meter);
+            async move {
+                meter.share().await;
                 Ok::<_, String>(())
             }
         }),
