@@ -131,6 +131,12 @@ impl Stack {
         platform.meter.holder().drain().await;
         let clients = self.clients.lock().expect("no test panicked with it").clone();
         for client in clients {
+            if let Some(branch) = platform.core.lending.branch() {
+                eventually("what the Region leased goes back", async || {
+                    branch.give_back(client).await.ok()
+                })
+                .await;
+            }
             let balance = self.balance(client).await;
             assert_eq!(invariants::violations(&balance, None), [], "{client}");
             assert_eq!(balance.accounts.leased, 0, "{client} has leases after all were given back");

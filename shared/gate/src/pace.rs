@@ -65,6 +65,8 @@ struct Sharing {
 struct Turn {
     /// When it was last looked which calls there are to tell.
     looked_at: Duration,
+    /// When there were some.
+    told_at: Option<Duration>,
     /// Until when Valkey is left alone, if it did not answer.
     left_alone_until: Option<Duration>,
 }
@@ -101,17 +103,17 @@ impl Pace {
         let Some(sharing) = &self.sharing else { return };
         let mut turn = sharing.turn.lock().await;
         let now = self.clock.monotonic();
-        let since = now.saturating_sub(turn.looked_at);
-        if since < SHARED_EVERY / 2 {
+        if turn.told_at.is_some_and(|told_at| now < told_at + SHARED_EVERY / 2) {
             return;
         }
-        turn.looked_at = now;
+        let since = now.saturating_sub(std::mem::replace(&mut turn.looked_at, now));
         let (buckets, calls) = self.untold();
         // What is not told now is never told: later it would count as called later than it was. So
         // is what was told without an answer: counted twice it would refuse who keeps the limit.
         if calls.is_empty() || turn.left_alone_until.is_some_and(|until| now < until) {
             return;
         }
+        turn.told_at = Some(now);
         match sharing.bursts.count(&calls, since.min(SINCE_MAX)).await {
             Ok(ahead) => {
                 for (bucket, ahead) in buckets.iter().zip(ahead) {
