@@ -8,15 +8,17 @@
 //! `n` the processes that serve it, and `d` twice the time from one telling to the answer to the
 //! next, a quarter of a second where Valkey answers at once. Then the processes let through at most
 //! `l * w + n * l * (1 + d)` calls in any `w` seconds: what the client may call, and each process's
-//! full bucket once. In the shared bucket nothing is forgiven: what was let through too much is
-//! refused afterwards.
+//! full bucket once. Nothing is forgiven: what was let through too much is refused afterwards.
 //!
-//! Why: a process that lets a call through knows everything that was told before it told last. What
-//! it adds until it tells again is at most `l * (1 + d)`, since its own bucket stands in the way. Of
-//! `n` processes, order by who told last: the bucket that the first one met was at most `l` calls
-//! overdrawn by its own knowledge, and each of the others put at most `l * (1 + d)` on top, because
-//! to put more it would have had to tell in between, and would have known. So the arrival time is
-//! never more than `n * (1 + d)` seconds ahead, and a second moves it by `l` calls.
+//! Why: what a process lets through between two tellings is a run. A run is at most `l * (1 + d)`
+//! calls, and fits into what was left of the bucket as the process knew it at the first telling. In
+//! between, the others put the arrival time at most `(n - 1) * (1 + d)` seconds beyond that knowledge,
+//! or beyond now if that is later, by induction on `n`; the run puts it on by what the knowledge had
+//! left, which is less the further ahead it was. So it is never more than `n * (1 + d)` seconds
+//! ahead, and each second moves it by `l` calls.
+//!
+//! What is not told, because Valkey does not answer, is known to nobody else: until it does, each
+//! process has the limit to itself.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

@@ -26,7 +26,7 @@ struct Arguments {
     /// Make no AI memes for the pool; subscribers then get normal ones.
     #[arg(long)]
     no_pool: bool,
-    /// Share leased credits through the Valkey or Redis server at this URL.
+    /// Share leased credits and limits through the Valkey or Redis server at this URL.
     #[arg(long, value_name = "URL", value_parser = valkey_url)]
     valkey: Option<String>,
     /// Tell of usage by way of the Kafka brokers at HOST:PORT, several with commas between. Takes
