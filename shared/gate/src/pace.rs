@@ -110,8 +110,8 @@ impl Pace {
         }
         let since = now.saturating_sub(std::mem::replace(&mut turn.looked_at, now));
         let (buckets, calls) = self.untold();
-        // What is not told now is never told: later it would count as called later than it was. So
-        // is what was told without an answer: counted twice it would refuse who keeps the limit.
+        // What is not told now is never told, since it would count as called later than it was. Nor is
+        // it told again if there is no answer: counted twice it could refuse who keeps to the limit.
         if calls.is_empty() || turn.left_alone_until.is_some_and(|until| now < until) {
             return;
         }
