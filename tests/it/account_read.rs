@@ -25,6 +25,30 @@ async fn tells_plan_subscriptions_balance_and_limits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn calls_per_second_that_were_agreed_are_the_limit() {
+    Stack::run(async |stack| {
+        let (client, secret) = stack.register(Plan::Pro, false, 10).await;
+        let core = &stack.platform().core;
+        let clients = core.aws.clients();
+        let agreed = clients.change(client, core.clock.now(), |profile, _| {
+            profile.burst_per_second = Some(3);
+        });
+        agreed.await.unwrap();
+        let api = stack.anonymous().log_in(&client.to_string(), &secret).await;
+        let account: Value = api.get("/v1/account").await.json();
+        assert_eq!(account["limits"]["burst_per_second"], 3);
+        let reply = api.get("/v1/memes").await;
+        assert!(reply.header("ratelimit-policy").starts_with("\"burst\";q=3;w=1"), "{reply:?}");
+        let found = support::eventually("a call is one too many", async || {
+            let reply = api.get("/v1/memes").await;
+            (reply.status != 200).then_some(reply)
+        });
+        found.await.problem(429, "rate-limited");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_parts_of_a_balance_add_up_while_calls_are_made() {
     Stack::run(async |stack| {
         let api = stack.client(Plan::Free, false, 40).await;

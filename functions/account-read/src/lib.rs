@@ -98,7 +98,7 @@ async fn account(
         },
         limits: LimitsView {
             monthly_credits: terms.monthly_credits,
-            burst_per_second: terms.burst_per_second,
+            burst_per_second: record.entitlement.burst_per_second_at(caller.now),
             generations_in_flight: terms.generations_in_flight,
         },
     })

@@ -95,6 +95,7 @@ async fn main() {
             name: "Demo".to_owned(),
             home: "eu-west-1".to_owned(),
             revoked: false,
+            burst_per_second: None,
         },
         &[],
         11,

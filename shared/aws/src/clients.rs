@@ -29,6 +29,8 @@ struct ProfileItem {
     name: String,
     home: String,
     revoked: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    burst_per_second: Option<u32>,
     created_at: Timestamp,
 }
 
@@ -87,8 +89,13 @@ impl ClientStore {
     /// # Errors
     /// [`StoreError::Conflict`] if there is one with this id.
     pub async fn create(&self, new: NewClient, now: Timestamp) -> Result<(), StoreError> {
-        let profile =
-            Profile { client: new.client, name: new.name, home: new.home, revoked: false };
+        let profile = Profile {
+            client: new.client,
+            name: new.name,
+            home: new.home,
+            revoked: false,
+            burst_per_second: None,
+        };
         let mut secret = Self::key(new.client, &format!("{SECRET}{}", new.secret));
         secret.insert("hash".to_owned(), s(new.secret_hash));
         secret.insert("created_at".to_owned(), s(now));
@@ -162,6 +169,7 @@ impl ClientStore {
                 name: profile.name,
                 home: profile.home,
                 revoked: profile.revoked,
+                burst_per_second: profile.burst_per_second,
             },
             created_at: profile.created_at,
             subscriptions,
@@ -227,6 +235,7 @@ impl ClientStore {
             name: profile.name.clone(),
             home: profile.home.clone(),
             revoked: profile.revoked,
+            burst_per_second: profile.burst_per_second,
             created_at,
         })?;
         item.extend(Self::key(client, PROFILE));

@@ -19,6 +19,8 @@ pub struct Profile {
     pub home: String,
     /// Whether an operator has shut the client out.
     pub revoked: bool,
+    /// Calls per second that were agreed with the client, in place of its paid plan's.
+    pub burst_per_second: Option<u32>,
 }
 
 /// What a client may do. Materialised whenever its subscriptions or its profile change, so that
@@ -50,6 +52,10 @@ pub struct Entitlement {
     pub revoked: bool,
     /// The client's name, for people.
     pub name: String,
+    /// Calls per second that were agreed with the client. Ask
+    /// [`burst_per_second_at`](Self::burst_per_second_at), which also knows the plan's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burst_per_second: Option<u32>,
 }
 
 impl Entitlement {
@@ -90,6 +96,7 @@ impl Entitlement {
             home: profile.home,
             revoked: profile.revoked,
             name: profile.name,
+            burst_per_second: profile.burst_per_second,
         }
     }
 
@@ -100,6 +107,15 @@ impl Entitlement {
             Some(until) if until <= now => Plan::Free,
             _ => self.plan,
         }
+    }
+
+    /// Calls per second before 429 at `now`: those that were agreed with the client for as long as it
+    /// pays for a plan, otherwise the plan's.
+    #[must_use]
+    pub fn burst_per_second_at(&self, now: Timestamp) -> u32 {
+        let plan = self.plan_at(now);
+        let agreed = self.burst_per_second.filter(|_| plan != Plan::Free);
+        agreed.unwrap_or(plan.terms().burst_per_second)
     }
 
     /// Whether the client gets AI memes at `now`.
@@ -140,6 +156,7 @@ pub(crate) mod tests {
             name: "Demo".to_owned(),
             home: "eu-west-1".to_owned(),
             revoked: false,
+            burst_per_second: None,
         }
     }
 
@@ -186,6 +203,17 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_was_agreed_counts_while_a_plan_is_paid_for() {
+        let agreed = Profile { burst_per_second: Some(60_000), ..profile() };
+        let paid = [subscription(Product::Memes(Plan::Scale), Status::Canceled, 100)];
+        let it = Entitlement::materialise(agreed, &paid, 0, at(0));
+        assert_eq!(it.burst_per_second_at(at(99)), 60_000);
+        assert_eq!(it.burst_per_second_at(at(100)), Plan::Free.terms().burst_per_second);
+        let plain = Entitlement::materialise(profile(), &paid, 0, at(0));
+        assert_eq!(plain.burst_per_second_at(at(99)), Plan::Scale.terms().burst_per_second);
+    }
+
+    #[test]
     fn a_revoked_client_has_nothing() {
         let revoked = Profile { revoked: true, ..profile() };
         let paid = [subscription(Product::MemesAi, Status::Active, 100)];
@@ -202,8 +230,13 @@ pub(crate) mod tests {
     #[test]
     fn an_entitlement_survives_json() {
         let paid = [subscription(Product::MemesAi, Status::Trialing, 100)];
-        let it = Entitlement::materialise(profile(), &paid, 0, at(0));
-        let json = serde_json::to_string(&it).unwrap();
-        assert_eq!(serde_json::from_str::<Entitlement>(&json).unwrap(), it);
+        for burst_per_second in [None, Some(7)] {
+            let profile = Profile { burst_per_second, ..profile() };
+            let it = Entitlement::materialise(profile, &paid, 0, at(0));
+            let json = serde_json::to_string(&it).unwrap();
+            // One that was written before limits were agreed reads as one without.
+            assert_eq!(json.contains("burst"), burst_per_second.is_some());
+            assert_eq!(serde_json::from_str::<Entitlement>(&json).unwrap(), it);
+        }
     }
 }

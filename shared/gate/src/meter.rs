@@ -139,7 +139,8 @@ impl Meter {
     }
 
     fn pace(&self, caller: &Caller) -> Result<Burst, Problem> {
-        let limit = NonZeroU32::new(caller.terms().burst_per_second).unwrap_or(NonZeroU32::MIN);
+        let limit = caller.entitlement.burst_per_second_at(caller.now);
+        let limit = NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN);
         let counted = self.pace.count(caller.client(), limit);
         counted.map_err(|wait| Problem::rate_limited(seconds_up(wait)))
     }

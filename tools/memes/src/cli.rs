@@ -66,7 +66,7 @@ struct Place {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Makes, shows and revokes clients.
+    /// Makes, shows, limits and revokes clients.
     #[command(subcommand)]
     Client(ClientCommand),
     /// Grants credits.
@@ -102,6 +102,15 @@ enum ClientCommand {
         /// Which.
         #[arg(value_parser = id::<ClientId>)]
         client_id: ClientId,
+    },
+    /// Sets how often a client may call, in place of its paid plan's limit.
+    Limit {
+        /// Which.
+        #[arg(value_parser = id::<ClientId>)]
+        client_id: ClientId,
+        /// Calls per second; without a number, those of its plan again.
+        #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+        calls_per_second: Option<u32>,
     },
     /// Shuts a client out.
     Revoke {
@@ -232,6 +241,9 @@ pub async fn run(call: Call, out: &mut impl Write) -> Result<()> {
         }
         Command::Client(ClientCommand::Show { client_id }) => {
             tell.answer(&client::show(stack, client_id).await?)
+        }
+        Command::Client(ClientCommand::Limit { client_id, calls_per_second }) => {
+            tell.answer(&client::limit(stack, client_id, calls_per_second).await?)
         }
         Command::Client(ClientCommand::Revoke { client_id }) => {
             tell.answer(&client::revoke(stack, client_id).await?)

@@ -1,4 +1,4 @@
-//! `memes client`: makes, shows and revokes clients.
+//! `memes client`: makes, shows, limits and revokes clients.
 
 use std::fmt;
 use std::sync::Arc;
@@ -138,6 +138,7 @@ struct ShownEntitlement {
     ai: bool,
     ai_until: Option<Timestamp>,
     scopes: String,
+    burst_per_second: u32,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -216,6 +217,7 @@ impl ShownEntitlement {
             ai,
             ai_until: it.ai_until.filter(|_| ai),
             scopes: it.scopes_at(now).to_string(),
+            burst_per_second: it.burst_per_second_at(now),
         }
     }
 }
@@ -239,6 +241,7 @@ impl fmt::Display for Shown {
             row("plan", format!("{}{}", entitlement.plan, until(entitlement.plan_until))),
             row("ai", format!("{ai}{}", until(entitlement.ai_until))),
             row("scopes", scopes.to_owned()),
+            row("calls/s", entitlement.burst_per_second.to_string()),
             row("granted", self.balance.granted.to_string()),
         ];
         for account in Account::ALL {
@@ -291,6 +294,42 @@ impl ShownGrant {
             format!("until {}", moment(self.expires_at)),
             source.to_owned(),
         ]
+    }
+}
+
+/// A client whose calls per second were set.
+#[derive(Debug, Clone, Serialize)]
+pub struct Limited {
+    client_id: ClientId,
+    /// What counts now: on the free plan nothing else can be agreed.
+    burst_per_second: u32,
+}
+
+impl fmt::Display for Limited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { client_id, burst_per_second } = self;
+        let bound_s = STALE_MAX.as_secs();
+        writeln!(f, "{client_id} has {burst_per_second} calls per second, within {bound_s} s")
+    }
+}
+
+/// Sets the calls per second that were agreed with a client; none for those of its plan.
+///
+/// # Errors
+/// A message for the operator that says what to do.
+pub async fn limit(stack: &Stack, client: ClientId, agreed: Option<u32>) -> Result<Limited> {
+    find(stack, client).await?;
+    let now = stack.core.clock.now();
+    let clients = stack.core.aws.clients();
+    match clients.change(client, now, |profile, _| profile.burst_per_second = agreed).await {
+        Ok(entitlement) => {
+            let burst_per_second = entitlement.burst_per_second_at(now);
+            Ok(Limited { client_id: client, burst_per_second })
+        }
+        Err(StoreError::Conflict) => {
+            bail!("{client} was NOT changed: others keep changing it; try again")
+        }
+        Err(error) => Err(stack.explain(error)),
     }
 }
 

@@ -155,6 +155,28 @@ async fn a_client_is_made_shown_and_revoked() {
 }
 
 #[tokio::test]
+async fn calls_per_second_are_agreed_and_go_back_to_the_plans() {
+    let bench = Bench::start().await;
+    let made = bench.json("client create --name Acme --plan scale --credits 0");
+    let id = made["client_id"].as_str().unwrap();
+    let shown = || {
+        let shown = bench.json(&format!("client show {id}"));
+        shown["entitlement"]["burst_per_second"].clone()
+    };
+    assert_eq!(shown(), 5_000);
+    assert_eq!(
+        text_of(&bench.run(&format!("client limit {id} 60000"))),
+        format!("{id} has 60000 calls per second, within 60 s\n")
+    );
+    assert_eq!(shown(), 60_000);
+    assert_eq!(
+        bench.json(&format!("client limit {id}")),
+        json!({ "client_id": id, "burst_per_second": 5_000 })
+    );
+    assert_eq!(shown(), 5_000);
+}
+
+#[tokio::test]
 async fn credits_are_granted_once_per_id() {
     let bench = Bench::start().await;
     let made = bench.json("client create --name Acme --plan free --credits 0");
@@ -193,7 +215,7 @@ async fn credits_are_granted_once_per_id() {
 async fn a_client_that_is_not_there_is_said_to_be_missing() {
     let bench = Bench::start().await;
     let id = "cl_01J9ZK3V7N8Q4R5S6T7V8W9X0Y";
-    for line in ["client show ID", "client revoke ID", "credits grant ID 5"] {
+    for line in ["client show ID", "client limit ID 5", "client revoke ID", "credits grant ID 5"] {
         let output = bench.run(&line.replace("ID", id));
         assert_eq!(output.status.code(), Some(1));
         assert_eq!(
