@@ -77,9 +77,11 @@ pub struct StackOptions {
     pub valkey_url: Option<String>,
     /// Kafka brokers that usage events go by way of.
     pub kafka_servers: Option<String>,
+    /// Whether data is kept in files, as `cargo run` does, rather than in memory.
+    pub in_files: bool,
 }
 
-/// The whole service, in memory, on a port of its own.
+/// The whole service, on a port of its own.
 #[derive(Debug)]
 pub struct Stack {
     service: Service,
@@ -106,7 +108,7 @@ impl Stack {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let config = ServiceConfig {
             data_dir: folder.path().to_owned(),
-            memory: true,
+            memory: !options.in_files,
             port: 0,
             fill_pool: options.pool,
             valkey_url: options.valkey_url.clone(),

@@ -3,6 +3,7 @@
 //! - [`stores`] are AWS's parts: DynamoDB, SQS and S3 on loopback, for any AWS SDK or CLI.
 //! - [`event_source`] is what Lambda puts between a queue or a schedule and a function, and
 //!   [`stream_source`] what it puts between a table's stream and a function.
+//! - [`server`] is the HTTP server that the gateway stands on.
 //! - [`service`] is everything together: the stores, the functions behind a gateway, the event
 //!   functions on their queues and schedules, and the demo clients.
 //!
@@ -14,7 +15,7 @@ mod functions;
 mod gateway;
 mod kafka;
 mod resources;
-mod server;
+pub mod server;
 pub mod service;
 pub mod stores;
 pub mod stream_source;

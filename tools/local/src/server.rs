@@ -18,7 +18,7 @@ const HEAD: Duration = Duration::from_secs(30);
 
 /// What a server is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub enum Phase {
     /// Taking requests.
     Serving,
     /// Finishing the requests that were taken.
@@ -33,7 +33,10 @@ pub(crate) async fn stopping(phase: &mut watch::Receiver<Phase>) {
 }
 
 /// Serves `service` until `phase` leaves [`Phase::Serving`] and every connection has been answered.
-pub(crate) async fn serve<S, B>(
+///
+/// # Errors
+/// If the listener, which must not block, cannot be waited for.
+pub async fn serve<S, B>(
     listener: std::net::TcpListener,
     service: S,
     mut phase: watch::Receiver<Phase>,

@@ -49,6 +49,8 @@ enum Task {
 enum Bench {
     /// What deciding on a call costs: token, entitlement and credit.
     Decision,
+    /// What the local gateway carries: calls over HTTP at a constant rate.
+    Gateway,
     /// What counting a call costs: from a lease, as here, and with a write per call.
     Ledger,
 }

@@ -6,8 +6,12 @@
 //! looking the token up, and a bare atomic decrement.
 //!
 //! Each operation is timed by itself; the clock's own cost is measured and told.
+//!
+//! After it, the share that metering has in the whole function, see `metering`.
 
 #![allow(clippy::expect_used, reason = "a benchmark ends where it cannot measure")]
+
+mod metering;
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -17,7 +21,7 @@ use std::time::Duration;
 use auth::{Jwk, Jwks, PublicKeys, Verifier};
 use clock::SystemClock;
 use entitlements::{Plan, Scope};
-use gate::{Meter, parties};
+use gate::{Meter, Platform, parties};
 use ledger::{Holder, LeasePolicy, Operation};
 use maas_aws::keys::Half;
 use support::{Api, Stack};
@@ -25,6 +29,9 @@ use tallies::MappedSlots;
 
 /// Clients that call in turn, so that none exceeds the calls per second of its plan.
 const CLIENTS: usize = 400;
+
+/// Credits of each client: more than are spent.
+const CREDITS: u64 = 100_000;
 
 /// Operations that are timed, for each subject and thread.
 const TIMED: usize = 200_000;
@@ -44,7 +51,12 @@ async fn measure(stack: &Stack) {
     let platform = stack.platform();
     let clock = SystemClock::shared();
     // Leases that last for the whole run: what renewing them costs is another question.
-    let policy = LeasePolicy { initial: 100_000, share: 1, ..LeasePolicy::default() };
+    let policy = LeasePolicy {
+        initial: CREDITS,
+        share: 1,
+        ttl: Duration::from_secs(600),
+        ..LeasePolicy::default()
+    };
     // Counted in a mapped file, and published, as in production.
     let slots = MappedSlots::open(&stack.folder().join("tallies")).expect("slots can be mapped");
     let holder = Holder::new(
@@ -64,7 +76,7 @@ async fn measure(stack: &Stack) {
     let mut requests = Vec::new();
     let mut token = String::new();
     for _ in 0..CLIENTS {
-        let Api { token: issued, .. } = stack.client(Plan::Scale, false, 100_000).await;
+        let Api { token: issued, .. } = stack.client(Plan::Scale, false, CREDITS).await;
         token = issued.expect("a client that is logged in has a token");
         let request = http::Request::get("http://127.0.0.1/v1/memes")
             .header("authorization", format!("Bearer {token}"))
@@ -127,6 +139,11 @@ async fn measure(stack: &Stack) {
         let times: Vec<Duration> =
             workers.into_iter().flat_map(|worker| worker.join().expect("a worker ends")).collect();
         report(&format!("decision, {threads} thread(s)"), threads, &times);
+    }
+
+    let platform = Platform { meter, ..platform.clone() };
+    for line in metering::measure(&platform, &requests) {
+        say(&line);
     }
     holder.drain().await;
 }
