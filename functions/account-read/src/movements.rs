@@ -10,6 +10,8 @@ use ledger::{Account, EntryKind, Posting};
 
 use crate::Context;
 
+const MOVES_NOTHING: &str = "an entry that moves a balance to another Region moves no credits";
+
 const LIST: &str = "account/ledger";
 
 /// Lists a client's entries, the newest first. Those that move nothing are left out.
@@ -57,6 +59,8 @@ fn view(posting: &Posting) -> Result<LedgerEntryView, Problem> {
             EntryKind::Hold => LedgerEntryKind::Hold,
             EntryKind::Post => LedgerEntryKind::Post,
             EntryKind::Void => LedgerEntryKind::Void,
+            // Moves no credits, so that it is never listed.
+            EntryKind::Move => return Err(Problem::internal(MOVES_NOTHING)),
         },
         at: Timestamp::from_millisecond(entry.at_ms).map_err(Problem::internal)?,
         movements: entry

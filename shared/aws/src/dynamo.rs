@@ -7,7 +7,8 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, TransactWriteItem, WriteRequest};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -160,6 +161,51 @@ pub(crate) async fn transact(
         return Err(Refused::Store(StoreError::Throttled(codes.join(", "))));
     }
     Err(Refused::Store(StoreError::from_sdk(error)))
+}
+
+/// How many items one request may put.
+const PUTS_MAX: usize = 25;
+
+/// How many such requests are under way at once.
+const PUTS_TOGETHER: usize = 8;
+
+/// How often what a store had no time for is put again.
+const PUTS_AGAIN: u32 = 50;
+
+/// Puts items, whatever is in their place.
+///
+/// # Errors
+/// [`StoreError`] if not all of them are known to be there.
+pub(crate) async fn put_all(
+    client: &Client,
+    table: &str,
+    items: Vec<Item>,
+) -> Result<(), StoreError> {
+    let batches: Vec<Vec<Item>> = items.chunks(PUTS_MAX).map(<[Item]>::to_vec).collect();
+    stream::iter(batches)
+        .map(|batch| put_batch(client, table, batch))
+        .buffer_unordered(PUTS_TOGETHER)
+        .try_collect()
+        .await
+}
+
+async fn put_batch(client: &Client, table: &str, items: Vec<Item>) -> Result<(), StoreError> {
+    let put = |item| {
+        let put = PutRequest::builder().set_item(Some(item)).build();
+        put.map(|put| WriteRequest::builder().put_request(put).build())
+    };
+    let requests: Result<Vec<WriteRequest>, _> = items.into_iter().map(put).collect();
+    let mut requests = requests.map_err(|error| StoreError::Failed(error.to_string()))?;
+    for _ in 0..PUTS_AGAIN {
+        let output = client.batch_write_item().request_items(table, requests).send().await;
+        let left = output.map_err(StoreError::from_sdk)?.unprocessed_items.unwrap_or_default();
+        requests = left.into_values().flatten().collect();
+        if requests.is_empty() {
+            return Ok(());
+        }
+        pause().await;
+    }
+    Err(StoreError::Throttled(format!("{} items were not put", requests.len())))
 }
 
 /// Lets the transaction that was in the way finish.

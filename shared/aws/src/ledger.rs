@@ -20,14 +20,15 @@ use ids::{ClientId, GrantId, Id, JobId};
 use ledger::policy::GRANTED_MAX;
 use ledger::{
     Account, Balance, BalanceStore, Change, Commit, Companion, DueChange, GrantChange, Hold, Known,
-    LeaseChange, LedgerError, Posting, StoreFault,
+    LeaseChange, LedgerError, MovableStore, MoveChange, MoveStage, Posting, Record, RecordPage,
+    StoreFault,
 };
 use quick_cache::sync::Cache;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::dynamo::{
-    Expression, Item, Refused, StoreError, attribute, n, read, s, transact, write,
+    Expression, Item, Refused, StoreError, attribute, n, put_all, read, s, transact, write,
 };
 
 /// How many clients' balances a process remembers.
@@ -50,6 +51,7 @@ pub struct DynamoLedger {
 #[derive(Deserialize)]
 struct GrantMark {
     credits: u64,
+    at_ms: i64,
 }
 
 /// A balance as the table has it.
@@ -167,6 +169,18 @@ impl DynamoLedger {
         }
         if let Some(supply) = &change.supply {
             it.set(&["supply"], attribute(supply)?);
+        }
+        match &change.moving {
+            MoveChange::Keep => {}
+            MoveChange::Staying => {
+                it.require_exists(&["moving"], false);
+            }
+            MoveChange::Set(Some(moving)) => {
+                it.set(&["moving"], attribute(moving)?);
+            }
+            MoveChange::Set(None) => {
+                it.remove(&["moving"]);
+            }
         }
         match change.due {
             DueChange::Keep => {}
@@ -288,10 +302,20 @@ impl DynamoLedger {
         credits: u64,
         at_ms: i64,
     ) -> Result<TransactWriteItem, StoreError> {
+        self.transact_put(Self::grant_item(client, grant, credits, at_ms), None)
+    }
+
+    fn grant_item(client: ClientId, grant: GrantId, credits: u64, at_ms: i64) -> Item {
         let mut item = Self::key(client, &Self::grant_key(grant));
         item.insert("credits".to_owned(), n(credits));
         item.insert("at_ms".to_owned(), n(at_ms));
-        self.transact_put(item, None)
+        item
+    }
+
+    fn hold_item(client: ClientId, job: JobId, hold: &Hold) -> Result<Item, StoreError> {
+        let mut item = write(hold)?;
+        item.extend(Self::key(client, &Self::hold_key(job)));
+        Ok(item)
     }
 
     /// The part of a transaction that makes a hold, which must not exist yet.
@@ -301,9 +325,7 @@ impl DynamoLedger {
         job: JobId,
         hold: &Hold,
     ) -> Result<TransactWriteItem, StoreError> {
-        let mut item = write(hold)?;
-        item.extend(Self::key(client, &Self::hold_key(job)));
-        self.transact_put(item, None)
+        self.transact_put(Self::hold_item(client, job, hold)?, None)
     }
 
     /// The part of a transaction that resolves a hold, which must still be held.
@@ -313,9 +335,7 @@ impl DynamoLedger {
         job: JobId,
         hold: &Hold,
     ) -> Result<TransactWriteItem, StoreError> {
-        let mut item = write(hold)?;
-        item.extend(Self::key(client, &Self::hold_key(job)));
-        self.transact_put(item, Some("held"))
+        self.transact_put(Self::hold_item(client, job, hold)?, Some("held"))
     }
 
     /// The part of a transaction that puts an item in the place of one whose state is `before`, or
@@ -423,6 +443,26 @@ impl DynamoLedger {
     }
 }
 
+/// A record's item.
+fn record(item: Item) -> Result<Option<Record>, StoreError> {
+    let Some(AttributeValue::S(sort)) = item.get("sk") else { return Ok(None) };
+    // Whatever else there is beside a balance one day: it is not known here.
+    let Some((kind, id)) = sort.split_once('#') else { return Ok(None) };
+    let unreadable = || StoreError::Unreadable(format!("an item is called {sort}"));
+    match kind {
+        "GRANT" => {
+            let id = id.parse().map_err(|_| unreadable())?;
+            let GrantMark { credits, at_ms } = read(item)?;
+            Ok(Some(Record::Granted { id, credits, at_ms }))
+        }
+        "HOLD" => {
+            let job = id.parse().map_err(|_| unreadable())?;
+            Ok(Some(Record::Hold { job, hold: read(item)? }))
+        }
+        _ => Ok(None),
+    }
+}
+
 /// A balance's item, and the entry in it.
 fn kept(item: Item) -> Result<KeptBalance, StoreError> {
     let posting = item.contains_key("entry").then(|| read(item.clone())).transpose()?;
@@ -513,5 +553,67 @@ impl BalanceStore for DynamoLedger {
         }
         due.sort_unstable();
         Ok(due.into_iter().take(limit).map(|(_, client)| client).collect())
+    }
+}
+
+impl MovableStore for DynamoLedger {
+    async fn put(&self, balance: Balance) -> Result<(), StoreFault> {
+        let mut item = write(&balance)?;
+        item.extend(Self::key(balance.client, BALANCE));
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression(
+                "attribute_not_exists(client_id) OR (moving.stage = :gone AND seq < :seq)",
+            )
+            .expression_attribute_values(":gone", attribute(&MoveStage::Gone)?)
+            .expression_attribute_values(":seq", n(balance.seq))
+            .send()
+            .await;
+        self.forget(balance.client);
+        match answer.map_err(StoreError::from_sdk) {
+            Ok(_) | Err(StoreError::Conflict) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn load_records(
+        &self,
+        client: ClientId,
+        from: Option<String>,
+    ) -> Result<RecordPage, StoreFault> {
+        let output = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            // The balance comes first of its client's items.
+            .key_condition_expression("client_id = :client AND sk > :balance")
+            .expression_attribute_values(":client", s(client))
+            .expression_attribute_values(":balance", s(BALANCE))
+            .set_exclusive_start_key(from.map(|sort| Self::key(client, &sort)))
+            .send()
+            .await
+            .map_err(StoreError::from_sdk)?;
+        let records = output.items.unwrap_or_default().into_iter().map(record);
+        let records: Vec<Option<Record>> = records.collect::<Result<_, _>>()?;
+        let next = output.last_evaluated_key.and_then(|mut key| match key.remove("sk") {
+            Some(AttributeValue::S(sort)) => Some(sort),
+            _ => None,
+        });
+        Ok(RecordPage { records: records.into_iter().flatten().collect(), next })
+    }
+
+    async fn put_records(&self, client: ClientId, records: Vec<Record>) -> Result<(), StoreFault> {
+        let items = records.into_iter().map(|record| match record {
+            Record::Granted { id, credits, at_ms } => {
+                Ok(Self::grant_item(client, id, credits, at_ms))
+            }
+            Record::Hold { job, hold } => Self::hold_item(client, job, &hold),
+        });
+        let items: Vec<Item> = items.collect::<Result<_, StoreError>>()?;
+        Ok(put_all(&self.client, &self.table, items).await?)
     }
 }

@@ -23,6 +23,7 @@ pub fn store_problem(error: StoreError) -> Problem {
 pub fn ledger_problem(error: LedgerError) -> Problem {
     match error {
         LedgerError::Store(StoreFault::Throttled(_) | StoreFault::TimedOut(_))
+        | LedgerError::Moving { .. }
         | LedgerError::Contended => Problem::overloaded(RETRY_AFTER_S).caused_by(error),
         error => Problem::internal(error),
     }

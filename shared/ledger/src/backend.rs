@@ -7,6 +7,7 @@ use ids::{ClientId, GrantId, JobId};
 
 use crate::balance::{Balance, Hold, Plan};
 use crate::change::Change;
+use crate::moving::{Record, RecordPage};
 use crate::store::{
     GrantRequest, HoldRequest, LeaseRequest, Leased, Ledger, LedgerError, Lender, Reaped,
     Settlement, Stamp, StoreFault,
@@ -114,6 +115,30 @@ pub trait BalanceStore: Send + Sync + 'static {
         now_ms: i64,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<ClientId>, StoreFault>> + Send;
+}
+
+/// Keeps balances that come from another Region, and go there. Every [`MovableStore`] is a
+/// [`Movable`](crate::Movable) ledger.
+pub trait MovableStore: BalanceStore {
+    /// Puts a balance that comes from another Region: where the client has none, or in the place of
+    /// one that [is gone](Balance::is_gone) and has fewer entries. Otherwise nothing is changed.
+    fn put(&self, balance: Balance) -> impl Future<Output = Result<(), StoreFault>> + Send;
+
+    /// Reads the records beside a client's balance: the page that begins at `from`, which is the
+    /// `next` of the one before.
+    fn load_records(
+        &self,
+        client: ClientId,
+        from: Option<String>,
+    ) -> impl Future<Output = Result<RecordPage, StoreFault>> + Send;
+
+    /// Keeps records beside a client's balance, which need not be there yet. A record that is there
+    /// is replaced; it is the same.
+    fn put_records(
+        &self,
+        client: ClientId,
+        records: Vec<Record>,
+    ) -> impl Future<Output = Result<(), StoreFault>> + Send;
 }
 
 /// Plans on what is known, commits, and plans again on what is so, until both agree.

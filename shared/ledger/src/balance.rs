@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::{
     Account, Accounts, Change, Conflict, DueChange, EntryKind, GrantChange, LeaseChange, LeaseMark,
-    Leg,
+    Leg, MoveChange,
 };
 use crate::escrow::Supply;
+use crate::moving::Moving;
 use crate::policy::{CLOCK_SKEW_MS, FEW_LEASES, GRANTED_MAX, RECONCILE_WINDOW_MS, REQUEST_LATE_MS};
 use crate::store::{
     GrantRequest, HoldRequest, LeaseRequest, Leased, LedgerError, Reaped, Settlement, Stamp,
@@ -202,6 +203,9 @@ pub struct Balance {
     /// What a branch notes of its supply; empty where credits are not lent on.
     #[serde(default, skip_serializing_if = "Supply::is_empty")]
     pub supply: Supply,
+    /// Its move to another Region; none while it stays where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moving: Option<Moving>,
     /// When the reaper should look, in milliseconds since the Unix epoch.
     #[serde(default, rename = "due_at", skip_serializing_if = "Option::is_none")]
     pub due_at_ms: Option<i64>,
@@ -229,6 +233,7 @@ impl Balance {
             grants: BTreeMap::new(),
             leases: BTreeMap::new(),
             supply: Supply::default(),
+            moving: None,
             due_at_ms: None,
         }
     }
@@ -244,7 +249,7 @@ impl Balance {
     ///
     /// # Errors
     /// [`LedgerError::InvalidAmount`] if the amount is 0, the grant has ended already, or the sum
-    /// would pass [`GRANTED_MAX`].
+    /// would pass [`GRANTED_MAX`]; [`LedgerError::Moving`] while the balance moves.
     pub fn plan_grant(
         &self,
         request: &GrantRequest,
@@ -253,6 +258,7 @@ impl Balance {
         if self.grants.contains_key(&request.id) {
             return Ok(Plan::Done(()));
         }
+        self.must_stay()?;
         let total = self.granted.checked_add(request.credits);
         if request.credits == 0
             || request.expires_at_ms <= stamp.at_ms
@@ -261,6 +267,7 @@ impl Balance {
             return Err(LedgerError::InvalidAmount);
         }
         let mut change = Change::new(EntryKind::Grant, stamp.entry, stamp.at_ms);
+        change.moving = MoveChange::Staying;
         change.granted = request.credits;
         change.accounts.available = request.credits.cast_signed();
         change.entry.legs =
@@ -287,7 +294,8 @@ impl Balance {
     /// # Errors
     /// [`LedgerError::OverReported`] if a settlement reports more than its lease holds;
     /// [`LedgerError::InvalidAmount`] if nothing is needed of a new lease, or less is wanted than
-    /// needed.
+    /// needed; [`LedgerError::Moving`] while the balance moves, where settlements are to be sent
+    /// alone.
     pub fn plan_lease(
         &self,
         request: &LeaseRequest,
@@ -327,6 +335,7 @@ impl Balance {
             return Ok(self.commit_or_done(change, settled, leased));
         }
 
+        self.must_stay()?;
         let slices = self.spendable(&change, stamp.at_ms);
         let available = sum(&slices);
         let mut slices = pick(slices);
@@ -342,6 +351,7 @@ impl Balance {
         for (grant, credits) in &taken {
             change.move_grant(*grant, -credits.cast_signed());
         }
+        change.moving = MoveChange::Staying;
         change.transfer(Account::Available, Account::Leased, amount);
         change.entry.lease = Some(request.id);
         let mut lease = lease.unwrap_or_else(Lease::of_nothing);
@@ -386,7 +396,8 @@ impl Balance {
     /// Plans a hold.
     ///
     /// # Errors
-    /// [`LedgerError::Exhausted`] if too little is available; [`LedgerError::InvalidAmount`] for 0.
+    /// [`LedgerError::Exhausted`] if too little is available; [`LedgerError::InvalidAmount`] for 0;
+    /// [`LedgerError::Moving`] while the balance moves.
     pub fn plan_hold(
         &self,
         request: &HoldRequest,
@@ -395,7 +406,9 @@ impl Balance {
         if request.credits == 0 {
             return Err(LedgerError::InvalidAmount);
         }
+        self.must_stay()?;
         let mut change = Change::new(EntryKind::Hold, stamp.entry, stamp.at_ms);
+        change.moving = MoveChange::Staying;
         let mut slices = self.spendable(&change, stamp.at_ms);
         let available = sum(&slices);
         if available < request.credits {
@@ -455,6 +468,9 @@ impl Balance {
     /// Computed from the whole balance, so it is committed only at exactly this sequence number.
     #[must_use]
     pub fn plan_reap(&self, stamp: Stamp) -> Plan<Reaped> {
+        if self.is_elsewhere() {
+            return Plan::Done(Reaped::default());
+        }
         let mut change = Change::new(EntryKind::Reap, stamp.entry, stamp.at_ms);
         change.exact_seq = Some(self.seq);
         let mut reaped = Reaped::default();
@@ -512,6 +528,9 @@ impl Balance {
         if change.exact_seq.is_some_and(|seq| seq != self.seq) {
             return Err(Conflict);
         }
+        if change.moving == MoveChange::Staying && self.moving.is_some() {
+            return Err(Conflict);
+        }
         let mut after = self.clone();
         for account in Account::ALL {
             after.accounts[account] = after.accounts[account]
@@ -561,6 +580,9 @@ impl Balance {
         }
         if let Some(supply) = &change.supply {
             after.supply = supply.clone();
+        }
+        if let MoveChange::Set(moving) = &change.moving {
+            after.moving = moving.clone();
         }
         match change.due {
             DueChange::Keep => {}
@@ -764,7 +786,7 @@ impl Balance {
     }
 
     /// When something in this balance is next overdue.
-    fn next_due_ms(&self, now_ms: i64) -> Option<i64> {
+    pub(crate) fn next_due_ms(&self, now_ms: i64) -> Option<i64> {
         let leases = self.leases.values().filter_map(Lease::due_ms);
         // An ended grant that only waits for its last reference is not a reason to look: whoever
         // gives that credit back makes the appointment.

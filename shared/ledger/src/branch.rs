@@ -230,7 +230,8 @@ impl<H: Lender, S: BalanceStore> Inner<H, S> {
         let answer = self.home.lease(client, request, stamp).await;
         let leased = match &answer {
             Ok(leased) => *leased,
-            Err(LedgerError::Store(_)) => {
+            // Where home moves, it is asked again for the same escrow when it has moved.
+            Err(LedgerError::Store(_) | LedgerError::Moving { .. }) => {
                 let noted =
                     self.note(client, |stock, stamp| stock.plan_unanswered(&asking, stamp)).await;
                 if let Err(fault) = noted {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::balance::{Grant, Lease, LeaseState};
 use crate::escrow::Supply;
+use crate::moving::Moving;
 
 /// Where a credit is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -108,6 +109,8 @@ pub enum EntryKind {
     Post,
     /// A hold went back whole.
     Void,
+    /// The balance moves to another Region, or does not after all. No credits move.
+    Move,
 }
 
 /// One movement of an entry.
@@ -201,6 +204,17 @@ pub enum DueChange {
     Set(Option<i64>),
 }
 
+/// What a change has to do with the balance's move to another Region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MoveChange {
+    /// Nothing: it may be made while the balance moves.
+    Keep,
+    /// The balance must not be moving.
+    Staying,
+    /// The move is at this stage, or over; only in a change with [`Change::exact_seq`].
+    Set(Option<Moving>),
+}
+
 /// A planned change of one balance: all of it is committed, or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
@@ -217,6 +231,8 @@ pub struct Change {
     pub forget: Vec<LeaseId>,
     /// What a branch notes of its supply; only in a change with [`Change::exact_seq`].
     pub supply: Option<Supply>,
+    /// What it has to do with the balance's move to another Region.
+    pub moving: MoveChange,
     /// What happens to the reaper's appointment.
     pub due: DueChange,
     /// The balance must be at exactly this sequence number. Set where the change was computed from
@@ -236,6 +252,7 @@ impl Change {
             leases: Vec::new(),
             forget: Vec::new(),
             supply: None,
+            moving: MoveChange::Keep,
             due: DueChange::Keep,
             exact_seq: None,
             entry: Entry {

@@ -12,12 +12,13 @@ use std::time::Duration;
 use clock::{Clock as _, ManualClock, SharedClock, Timestamp};
 use ids::{ClientId, JobId, LeaseId, Mint};
 
-use crate::backend::{BalanceStore, Commit, Companion};
+use crate::backend::{BalanceStore, Commit, Companion, MovableStore};
 use crate::balance::{Balance, GrantSource, Hold, HoldState, LeaseState, Plan};
 use crate::branch::Branch;
 use crate::change::Account;
 use crate::invariants::violations;
 use crate::memory::MemoryLedger;
+use crate::moving::{Departure, Movable, Record, RecordPage, Region};
 use crate::policy::{
     CLOCK_SKEW_MS, EscrowPolicy, GRANTED_MAX, RECONCILE_WINDOW_MS, REQUEST_LATE_MS,
 };
@@ -26,16 +27,35 @@ use crate::store::{
     Settlement, Stamp, StoreFault,
 };
 
+/// Asks again as a caller does, until the store answers.
+macro_rules! answered {
+    ($call:expr) => {{
+        let mut attempts = 0;
+        loop {
+            match $call.await {
+                Err(LedgerError::Store(StoreFault::Throttled(_) | StoreFault::TimedOut(_)))
+                    if attempts < 50 =>
+                {
+                    attempts += 1;
+                }
+                answer => break answer,
+            }
+        }
+    }};
+}
+
+mod moving;
+
 const START_MS: i64 = 1_767_225_600_000;
 const DAY_MS: i64 = 86_400_000;
 const TTL_MS: i64 = 30_000;
 
 /// How many cases [`run`] goes through.
-pub const CASES: usize = 18;
+pub const CASES: usize = 22;
 
 /// Runs every case against `ledger`, each with clients of its own, and panics at the first promise
 /// that is not kept.
-pub async fn run<L: Ledger>(ledger: Arc<L>, seed: u64) {
+pub async fn run<L: Movable>(ledger: Arc<L>, seed: u64) {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let bench = Bench { ledger, mint: Mint::seeded(bytes), extra_ms: AtomicU64::new(0) };
@@ -64,6 +84,10 @@ pub async fn run<L: Ledger>(ledger: Arc<L>, seed: u64) {
         credits_that_come_back_expire_in_time
         a_hold_never_takes_more_than_there_is
         many_holders_never_take_more_than_there_is
+        a_fenced_balance_lends_nothing_and_comes_in
+        a_move_that_is_given_up_leaves_the_balance_as_it_was
+        a_balance_moves_away_and_back_and_counts_everything_once
+        a_late_copy_of_an_arrival_changes_nothing
     }
     assert_eq!(ran, CASES);
 }
@@ -119,7 +143,7 @@ pub async fn run_branch<S: BalanceStore>(stock: Arc<S>, seed: u64) {
 
 /// Commits plans that were made on a balance of before, as processes that remember one do, and panics
 /// if one undoes what others did meanwhile.
-pub async fn run_stale_plans<S: BalanceStore>(store: Arc<S>, seed: u64) {
+pub async fn run_stale_plans<S: MovableStore>(store: Arc<S>, seed: u64) {
     let mut bytes = [2; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let bench = Bench {
@@ -166,24 +190,7 @@ struct Bench<L> {
     extra_ms: AtomicU64,
 }
 
-/// Asks again as a caller does, until the store answers.
-macro_rules! answered {
-    ($call:expr) => {{
-        let mut attempts = 0;
-        loop {
-            match $call.await {
-                Err(LedgerError::Store(StoreFault::Throttled(_) | StoreFault::TimedOut(_)))
-                    if attempts < 50 =>
-                {
-                    attempts += 1;
-                }
-                answer => break answer,
-            }
-        }
-    }};
-}
-
-impl<L: Ledger> Bench<L> {
+impl<L: Movable> Bench<L> {
     fn stamp(&self, at_ms: i64) -> Stamp {
         Stamp { entry: self.mint.mint(at_ms), at_ms }
     }
@@ -791,5 +798,35 @@ impl<L: Ledger> Ledger for Failing<L> {
 
     async fn due(&self, now_ms: i64, limit: usize) -> Result<Vec<ClientId>, LedgerError> {
         faulty!(self, self.inner.due(now_ms, limit))
+    }
+}
+
+impl<L: Movable> Movable for Failing<L> {
+    async fn fence(&self, client: ClientId, to: &Region, stamp: Stamp) -> Result<(), LedgerError> {
+        faulty!(self, self.inner.fence(client, to, stamp))
+    }
+
+    async fn unfence(&self, client: ClientId, stamp: Stamp) -> Result<(), LedgerError> {
+        faulty!(self, self.inner.unfence(client, stamp))
+    }
+
+    async fn depart(&self, client: ClientId, stamp: Stamp) -> Result<Departure, LedgerError> {
+        faulty!(self, self.inner.depart(client, stamp))
+    }
+
+    async fn arrive(&self, gone: &Balance, stamp: Stamp) -> Result<(), LedgerError> {
+        faulty!(self, self.inner.arrive(gone, stamp))
+    }
+
+    async fn records(
+        &self,
+        client: ClientId,
+        from: Option<String>,
+    ) -> Result<RecordPage, LedgerError> {
+        faulty!(self, self.inner.records(client, from.clone()))
+    }
+
+    async fn keep(&self, client: ClientId, records: Vec<Record>) -> Result<(), LedgerError> {
+        faulty!(self, self.inner.keep(client, records.clone()))
     }
 }

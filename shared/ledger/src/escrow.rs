@@ -340,9 +340,6 @@ impl Balance {
         let kept = self.supply.current.filter(|current| {
             self.escrows().any(|(id, grant)| current.is(id) && !goes(&id, grant))
         });
-        if kept != self.supply.current {
-            change.supply = Some(Supply { current: kept, ..self.supply.clone() });
-        }
         // By then every holder that lives has reported. One that does not keeps an escrow from being
         // closed, and home should know of the others' use before it takes the escrow back.
         let reported_ms = |grant: &Grant| {
@@ -352,6 +349,15 @@ impl Balance {
         let kept_open =
             self.escrows().any(|(id, grant)| !is_kept(&id) && reported_ms(grant) <= now_ms);
         let mut reports = self.reports(&change, is_kept);
+        let mut supply = Supply { current: kept, ..self.supply.clone() };
+        if all && let Some(asking) = supply.asking.take_if(|asking| !asking.renews) {
+            // It may have been given. It never enters the stock once this is committed.
+            let (lease, escrow) = (asking.lease, None);
+            reports.push(Settlement { lease, escrow, used: 0, close: true });
+        }
+        if supply != self.supply {
+            change.supply = Some(supply);
+        }
         if !kept_open && !reports.iter().any(|report| report.close) {
             reports.clear();
         }

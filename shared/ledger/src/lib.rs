@@ -33,6 +33,7 @@ mod holder;
 pub mod invariants;
 mod journal;
 mod memory;
+pub mod moving;
 pub mod policy;
 mod reconcile;
 mod store;
@@ -44,17 +45,18 @@ mod tally;
 mod tally_tests;
 mod usage;
 
-pub use backend::{BalanceStore, Commit, Companion, Known};
+pub use backend::{BalanceStore, Commit, Companion, Known, MovableStore};
 pub use balance::{Balance, Grant, GrantSource, Hold, HoldState, Lease, LeaseState, Plan, Slices};
 pub use branch::Branch;
 pub use change::{
     Account, Accounts, Change, Conflict, DueChange, Entry, EntryKind, GrantChange, LeaseChange,
-    LeaseMark, Leg,
+    LeaseMark, Leg, MoveChange,
 };
 pub use escrow::{Asking, Current, Supply};
 pub use holder::{Holder, Reservation, Spent};
 pub use journal::{Journal, JournalError, Posting, Totals, verify};
 pub use memory::MemoryLedger;
+pub use moving::{Departure, Movable, MoveStage, Moving, Record, RecordPage, Region};
 pub use policy::{EscrowPolicy, LeasePolicy};
 pub use reconcile::{Evidence, reap};
 pub use store::{

@@ -5,6 +5,7 @@ use std::future::Future;
 use ids::{ClientId, EntryId, GrantId, JobId, LeaseId};
 
 use crate::balance::{Balance, GrantSource, Hold};
+use crate::moving::Region;
 
 /// Who asks, as far as the ledger cares: the id of the entry to be made, and the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +147,18 @@ pub enum LedgerError {
     /// An amount is 0, too large, or already over.
     #[error("the amount is 0 or out of bounds, or its time is over")]
     InvalidAmount,
+    /// The client's home moves, or has moved, to another Region. Reports are taken until it has.
+    #[error("the client's home moves to {to}")]
+    Moving {
+        /// Where to.
+        to: Region,
+    },
+    /// The balance was not fenced, or the move was given up.
+    #[error("the client's home does not move")]
+    NotMoving,
+    /// Where the balance should arrive there is another one of the same client.
+    #[error("there is another balance of this client")]
+    Occupied,
     /// The balance changed faster than a plan could be made for it.
     #[error("the balance is contended")]
     Contended,

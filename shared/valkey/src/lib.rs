@@ -70,7 +70,10 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use ids::{ClientId, Id, JobId};
-use ledger::{Balance, BalanceStore, Change, Commit, Companion, Hold, StoreFault};
+use ledger::{
+    Balance, BalanceStore, Change, Commit, Companion, Hold, MovableStore, Record, RecordPage,
+    StoreFault,
+};
 use redis::Script;
 
 pub use crate::bursts::{Bursts, Calls};
@@ -111,6 +114,7 @@ pub struct ValkeyLedger {
     mode: &'static str,
     read: Script,
     write: Script,
+    records: Script,
     overdue: Script,
 }
 
@@ -141,6 +145,7 @@ impl ValkeyLedger {
             // What is there can be read when there is no memory for more.
             read: script!(" flags=allow-oom", "scripts/read.lua"),
             write: script!("", "scripts/write.lua"),
+            records: script!(" flags=allow-oom", "scripts/records.lua"),
             overdue: script!(" flags=allow-oom", "scripts/overdue.lua"),
         })
     }
@@ -230,5 +235,30 @@ impl BalanceStore for ValkeyLedger {
         let mut due: Vec<_> = try_join_all(shards).await?.into_iter().flatten().collect();
         due.sort_unstable_by(|(_, one), (_, other)| one.total_cmp(other));
         Ok(due.iter().filter_map(|(client, _)| client.parse().ok()).take(limit).collect())
+    }
+}
+
+/// For a ledger that is [the truth](ValkeyLedger::durable). What a cache holds has its home elsewhere,
+/// and never moves itself.
+impl MovableStore for ValkeyLedger {
+    async fn put(&self, balance: Balance) -> Result<(), StoreFault> {
+        self.write(balance.client, "put", &Steps::create(&balance)?).await?;
+        Ok(())
+    }
+
+    async fn load_records(
+        &self,
+        client: ClientId,
+        _from: Option<String>,
+    ) -> Result<RecordPage, StoreFault> {
+        let mut script = self.records.prepare_invoke();
+        script.key(&self.keys(client)).arg(self.mode);
+        let fields: Fields = self.link.ask(&script).await?;
+        Ok(RecordPage { records: steps::records(&fields)?, next: None })
+    }
+
+    async fn put_records(&self, client: ClientId, records: Vec<Record>) -> Result<(), StoreFault> {
+        self.write(client, "keep", &Steps::keep(&records)?).await?;
+        Ok(())
     }
 }

@@ -6,10 +6,10 @@ use ids::{ClientId, GrantId, JobId, LeaseId};
 use ledger::policy::GRANTED_MAX;
 use ledger::{
     Account, Balance, Change, Companion, DueChange, Grant, GrantChange, Hold, HoldState, Lease,
-    LeaseChange, LeaseMark, LeaseState, StoreFault,
+    LeaseChange, LeaseMark, LeaseState, MoveChange, Record, StoreFault,
 };
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// The fields of a hash.
 pub(crate) type Fields = HashMap<String, String>;
@@ -39,6 +39,25 @@ impl Steps {
         if let Some(at_ms) = balance.due_at_ms {
             it.due("due", balance.client, at_ms);
         }
+        if let Some(moving) = &balance.moving {
+            it.set("moving", json(moving)?);
+        }
+        Ok(it)
+    }
+
+    /// The steps that keep records which came with a balance.
+    pub(crate) fn keep(records: &[Record]) -> Result<Self, StoreFault> {
+        let mut it = Self::default();
+        for record in records {
+            match record {
+                Record::Granted { id, credits, at_ms } => {
+                    it.set_granted(*id, &Granted { credits: *credits, at_ms: *at_ms })?;
+                }
+                Record::Hold { job, hold } => {
+                    it.set_hold(*job, hold)?;
+                }
+            }
+        }
         Ok(it)
     }
 
@@ -53,12 +72,8 @@ impl Steps {
             None => {}
             Some(Companion::Granted { id, credits, at_ms }) => {
                 let granted = Granted { credits: *credits, at_ms: *at_ms };
-                it.step("absent", RECORDS, format!("grant:{id}"), String::new()).step(
-                    "set",
-                    RECORDS,
-                    format!("grant:{id}"),
-                    json(&granted)?,
-                );
+                it.step("absent", RECORDS, grant_field(*id), String::new())
+                    .set_granted(*id, &granted)?;
             }
             Some(Companion::Hold { job, hold }) => {
                 it.step("absent", RECORDS, hold_field(*job), String::new()).set_hold(*job, hold)?;
@@ -134,6 +149,18 @@ impl Steps {
         if let Some(supply) = &change.supply {
             it.set("supply", json(supply)?);
         }
+        match &change.moving {
+            MoveChange::Keep => {}
+            MoveChange::Staying => {
+                it.require("absent", "moving", "");
+            }
+            MoveChange::Set(Some(moving)) => {
+                it.set("moving", json(moving)?);
+            }
+            MoveChange::Set(None) => {
+                it.delete("moving".to_owned());
+            }
+        }
         it.set("entry", json(&change.entry)?);
         Ok(it)
     }
@@ -191,6 +218,11 @@ impl Steps {
         Ok(self.set(lease_field(id), json(lease)?).set(mark_field(id), mark(lease.mark())))
     }
 
+    /// That a grant came in is remembered beside the balance, for good.
+    fn set_granted(&mut self, id: GrantId, granted: &Granted) -> Result<&mut Self, StoreFault> {
+        Ok(self.step("set", RECORDS, grant_field(id), json(granted)?))
+    }
+
     /// A hold that is not resolved has a second field, for the script.
     fn set_hold(&mut self, job: JobId, hold: &Hold) -> Result<&mut Self, StoreFault> {
         let step = if hold.state == HoldState::Held { "set" } else { "delete" };
@@ -204,7 +236,7 @@ impl Steps {
 }
 
 /// What is remembered of a grant for good.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Granted {
     credits: u64,
     at_ms: i64,
@@ -235,8 +267,27 @@ pub(crate) fn balance(client: ClientId, fields: &Fields) -> Result<Balance, Stor
     if let Some(supply) = fields.get("supply") {
         balance.supply = from_json(supply)?;
     }
+    balance.moving = fields.get("moving").map(|moving| from_json(moving)).transpose()?;
     balance.due_at_ms = fields.get("due_at").map(|at| parsed("due_at", at)).transpose()?;
     Ok(balance)
+}
+
+/// Reads the records beside a balance.
+pub(crate) fn records(fields: &Fields) -> Result<Vec<Record>, StoreFault> {
+    let mut records = Vec::new();
+    for (field, value) in fields {
+        match field.split_once(':') {
+            Some(("grant", id)) => {
+                let Granted { credits, at_ms } = from_json(value)?;
+                records.push(Record::Granted { id: parsed(field, id)?, credits, at_ms });
+            }
+            Some(("hold", id)) => {
+                records.push(Record::Hold { job: parsed(field, id)?, hold: from_json(value)? });
+            }
+            _ => {}
+        }
+    }
+    Ok(records)
 }
 
 /// Reads a record beside a balance.

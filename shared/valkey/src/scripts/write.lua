@@ -1,5 +1,6 @@
--- KEYS: the balance, the records beside it, the shard's index. ARGV[2]: 'create' or 'change'. What
--- follows are steps of four words each: the step, the number of the key, the field, the value.
+-- KEYS: the balance, the records beside it, the shard's index. ARGV[2]: 'create', 'change', 'put' for
+-- a balance that comes from another Region, or 'keep' for records that come with one. What follows
+-- are steps of four words each: the step, the number of the key, the field, the value.
 -- First all conditions are looked at, then all is written, so that nothing is done in part: a
 -- script runs alone, and no write below can fail once the conditions hold.
 local BALANCE, RECORDS, DUE = KEYS[1], KEYS[2], KEYS[3]
@@ -44,9 +45,17 @@ local WRITES = {
 }
 
 local known = redis.call('HGET', BALANCE, 'tag') == TAG
-local create = ARGV[2] == 'create'
+local create, put = ARGV[2] == 'create', ARGV[2] == 'put'
 if create and known then return {'done', {}} end
-if not create and not known then return {'unknown', {}} end
+if put and known then
+  local moving = redis.call('HGET', BALANCE, 'moving')
+  local gone = moving and string.find(moving, '"stage":"gone"', 1, true)
+  -- The steps begin with the new balance's sequence number.
+  if not gone or tonumber(redis.call('HGET', BALANCE, 'seq')) >= tonumber(ARGV[6]) then
+    return {'done', {}}
+  end
+end
+if ARGV[2] == 'change' and not known then return {'unknown', {}} end
 
 for i = 3, #ARGV, 4 do
   local key, met = KEYS[tonumber(ARGV[i + 1])], CONDITIONS[ARGV[i]]
@@ -60,6 +69,10 @@ for i = 3, #ARGV, 4 do
   end
 end
 
+if put then
+  redis.call('UNLINK', BALANCE)
+  redis.call('HSET', BALANCE, 'tag', TAG)
+end
 if create then
   -- What is there was written under another primary, and counts no more.
   redis.call('UNLINK', BALANCE, RECORDS)
