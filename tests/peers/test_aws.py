@@ -17,6 +17,7 @@ TABLES = [
     "ledger",
     "memes",
     "signing-keys",
+    "stock",
     "usage",
 ]
 QUEUES = ["generations", "usage"]

@@ -3,10 +3,12 @@
 
 mod api;
 mod lambda;
+mod link;
 mod process;
 mod stack;
 
 pub use api::{Api, Reply};
 pub use lambda::{Lambda, LambdaOptions};
+pub use link::Link;
 pub use process::{Process, durable_kafka, kafka};
 pub use stack::{Bench, Stack, StackOptions, eventually, within};

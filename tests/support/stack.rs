@@ -1,5 +1,6 @@
 //! The service in this process, and its books.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -46,6 +47,7 @@ impl Bench {
             usage_queue_url: String::new(),
             tallies: None,
             valkey_url: None,
+            other_regions: BTreeMap::new(),
             endpoints: Some(Endpoints {
                 dynamodb: endpoints.dynamodb.to_string(),
                 sqs: endpoints.sqs.to_string(),
@@ -75,6 +77,10 @@ pub struct StackOptions {
     pub pool: bool,
     /// The URL of a Valkey server through which leases are shared.
     pub valkey_url: Option<String>,
+    /// The Region's name; without one, the stores' own.
+    pub region: Option<String>,
+    /// The stage's other Regions, each with its DynamoDB's URL.
+    pub other_regions: BTreeMap<String, String>,
     /// Kafka brokers that usage events go by way of.
     pub kafka_servers: Option<String>,
     /// Whether data is kept in files, as `cargo run` does, rather than in memory.
@@ -112,6 +118,8 @@ impl Stack {
             port: 0,
             fill_pool: options.pool,
             valkey_url: options.valkey_url.clone(),
+            region: options.region.clone(),
+            other_regions: options.other_regions.clone(),
             kafka_servers: options.kafka_servers.clone(),
         };
         let service = Service::start(config).await.expect("the service starts");
@@ -133,12 +141,10 @@ impl Stack {
         platform.meter.holder().drain().await;
         let clients = self.clients.lock().expect("no test panicked with it").clone();
         for client in clients {
-            if let Some(branch) = platform.core.lending.branch() {
-                eventually("what the Region leased goes back", async || {
-                    branch.give_back(client).await.ok()
-                })
-                .await;
-            }
+            eventually("what the Region leased goes back", async || {
+                platform.core.lending.give_back(client).await.ok()
+            })
+            .await;
             let balance = self.balance(client).await;
             assert_eq!(invariants::violations(&balance, None), [], "{client}");
             assert_eq!(balance.accounts.leased, 0, "{client} has leases after all were given back");

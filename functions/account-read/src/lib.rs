@@ -8,9 +8,10 @@ use edge::models::{AccountView, BalanceView, LimitsView, SubscriptionView};
 use edge::{Body, Problem, Request, Response, no_query, reply};
 use entitlements::{Product, Scope, Status};
 use gate::{Caller, Platform, ledger_problem, store_problem};
+use ids::ClientId;
 use ledger::Ledger;
+use maas_aws::Home;
 use maas_aws::clients::ClientStore;
-use maas_aws::journal::JournalStore;
 use maas_aws::usage::UsageStore;
 
 /// What the function works with.
@@ -18,7 +19,6 @@ use maas_aws::usage::UsageStore;
 pub struct Context {
     platform: Platform,
     clients: ClientStore,
-    journal: JournalStore,
     usage: UsageStore,
 }
 
@@ -27,12 +27,7 @@ impl Context {
     #[must_use]
     pub fn new(platform: &Platform) -> Self {
         let aws = &platform.core.aws;
-        Self {
-            clients: aws.clients(),
-            journal: aws.journal(),
-            usage: aws.usage(),
-            platform: platform.clone(),
-        }
+        Self { clients: aws.clients(), usage: aws.usage(), platform: platform.clone() }
     }
 }
 
@@ -58,7 +53,7 @@ async fn account(
     let client = caller.client();
     let record = context.clients.find(client).await;
     let record = record.map_err(store_problem)?.ok_or_else(Problem::not_found)?;
-    let balance = context.platform.core.ledger.balance(client).await;
+    let balance = home(context, client).await?.ledger.balance(client).await;
     let balance = balance.map_err(ledger_problem)?;
     let plan = record.entitlement.plan_at(caller.now);
     let terms = plan.terms();
@@ -102,4 +97,9 @@ async fn account(
             generations_in_flight: terms.generations_in_flight,
         },
     })
+}
+
+/// Where the client's balance is written.
+async fn home(context: &Context, client: ClientId) -> Result<&Home, Problem> {
+    context.platform.core.homes.now_of(client).await.map_err(ledger_problem)
 }

@@ -8,7 +8,7 @@ use edge::{Body, Problem, Request, Response, decode_cursor, encode_cursor, query
 use gate::{Caller, store_problem};
 use ledger::{Account, EntryKind, Posting};
 
-use crate::Context;
+use crate::{Context, home};
 
 const MOVES_NOTHING: &str = "an entry that moves a balance to another Region moves no credits";
 
@@ -23,12 +23,13 @@ pub(crate) async fn list(
     let query: LedgerQuery = query_params(request)?;
     let mut before: Option<u64> =
         query.cursor.as_deref().map(|cursor| decode_cursor(LIST, cursor)).transpose()?;
+    let journal = &home(context, caller.client()).await?.journal;
     let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
     let mut data: Vec<LedgerEntryView> = Vec::new();
     loop {
         // One more than fits tells whether there is a next page.
         let wanted = limit + 1;
-        let postings = context.journal.newest(caller.client(), before, wanted).await;
+        let postings = journal.newest(caller.client(), before, wanted).await;
         let postings = postings.map_err(store_problem)?;
         before = postings.last().map(|posting| posting.seq);
         let last = postings.len() < wanted;

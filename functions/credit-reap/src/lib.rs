@@ -72,20 +72,15 @@ pub async fn handle(context: &Context) -> Result<Reaped, LedgerError> {
     Ok(total)
 }
 
-/// Looks after what the Region's processes share, if they do. What cannot be done now is still due
-/// the next time.
+/// Looks after what the Region holds of clients' credits. What cannot be done now is still due the
+/// next time.
 async fn tend(context: &Context) {
-    let Some(branch) = context.core.lending.branch() else { return };
-    let clients = match branch.due(AT_ONCE).await {
-        Ok(clients) => clients,
-        Err(error) => {
-            tracing::warn!(%error, "it is not known which escrows to look after");
-            return;
-        }
-    };
-    stream::iter(clients)
-        .for_each_concurrent(TOGETHER, |client| async move {
-            if let Err(error) = branch.tend(client, &context.usage).await {
+    let core = &context.core;
+    let due = core.lending.due(core.clock.now_ms(), AT_ONCE).await;
+    stream::iter(due)
+        .for_each_concurrent(TOGETHER, |(level, client)| async move {
+            let tended = core.lending.tend(level, client, &context.usage, core.stamp()).await;
+            if let Err(error) = tended {
                 tracing::warn!(client.id = %client, %error, "escrows were not looked after");
             }
         })

@@ -60,6 +60,7 @@ pub async fn handle(context: &Context, request: Request) -> Result<Response<Body
     no_query(&request)?;
     let key = IdempotencyKey::of(&request)?;
     let wanted: CreateGeneration = json_body(&request)?;
+    at_home(context, &caller).await?;
     let job = job(context, &caller, wanted)?;
     let counted = context.platform.meter.count(&caller).await?;
 
@@ -81,6 +82,21 @@ pub async fn handle(context: &Context, request: Request) -> Result<Response<Body
     reply::set(&mut response, RETRY_AFTER, "1")?;
     limits.write(response.headers_mut());
     Ok(response)
+}
+
+/// A generation's credits, job and answer are written in one transaction, which is one Region's.
+async fn at_home(context: &Context, caller: &Caller) -> Result<(), Problem> {
+    let homes = &context.platform.core.homes;
+    let home = homes.of(caller.client()).await;
+    let region = &home.map_err(|error| Problem::overloaded(1).caused_by(error))?.region;
+    if *region == homes.here().region {
+        return Ok(());
+    }
+    let detail = format!(
+        "Generations are made in the client's home Region, {region}; send this request to the API \
+         there"
+    );
+    Err(Problem::conflict(detail).with("home", region.as_str()))
 }
 
 /// The answer that was given to this key before, if it was.

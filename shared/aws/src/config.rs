@@ -1,7 +1,9 @@
 //! Where a function finds what it works on. Read from the environment in one place.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+
+use ledger::Region;
 
 use crate::schema::Table;
 
@@ -58,6 +60,9 @@ pub struct Config {
     pub tallies: Option<PathBuf>,
     /// Valkey's URL, if the processes of the Region share leases and limits there.
     pub valkey_url: Option<String>,
+    /// The stage's other Regions, which can be homes of clients too, each with DynamoDB's URL where
+    /// that is not AWS's own.
+    pub other_regions: BTreeMap<Region, Option<String>>,
     /// Endpoints other than AWS's own.
     pub endpoints: Option<Endpoints>,
 }
@@ -75,6 +80,7 @@ pub const VARIABLES: &[&str] = &[
     "MEMES_USAGE_QUEUE_URL",
     "MEMES_TALLIES",
     "MEMES_VALKEY_URL",
+    "MEMES_REGIONS",
 ];
 
 impl Config {
@@ -105,11 +111,14 @@ impl Config {
                 expected: "a URL that begins with https://",
             });
         }
+        // Lambda sets it.
+        let region = get("AWS_REGION")?;
+        let regions = get("MEMES_REGIONS").unwrap_or_default();
         Ok(Self {
+            other_regions: other_regions(&regions, &region)?,
             stage: get("MEMES_STAGE")?,
             colour: get("MEMES_COLOUR").ok(),
-            // Lambda sets it.
-            region: get("AWS_REGION")?,
+            region,
             base_url: base_url.trim_end_matches('/').to_owned(),
             // Not every function is told of every resource: what it does not use it does not get.
             pictures_bucket: get("MEMES_PICTURES_BUCKET").unwrap_or_default(),
@@ -134,6 +143,23 @@ impl Config {
     }
 }
 
+/// The Regions of a stage, named with commas between, without the one that this is.
+///
+/// # Errors
+/// [`ConfigError`] if one of them is no name of a Region.
+fn other_regions(names: &str, here: &str) -> Result<BTreeMap<Region, Option<String>>, ConfigError> {
+    let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let mut others = BTreeMap::new();
+    for name in names.filter(|name| *name != here) {
+        if !name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
+            let expected = "names of Regions with commas between: eu-central-1,us-east-1";
+            return Err(ConfigError::Invalid { name: "MEMES_REGIONS", expected });
+        }
+        others.insert(Region::new(name), None);
+    }
+    Ok(others)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +180,19 @@ mod tests {
         assert_eq!(config.base_url, "https://qa.example.com");
         assert_eq!(config.colour, None);
         assert_eq!(config.table(crate::schema::LEDGER), "memes-qa-ledger");
+        assert!(config.other_regions.is_empty());
+    }
+
+    #[test]
+    fn the_stage_is_in_other_regions_than_this_one() {
+        let mut several = variables();
+        several.insert("MEMES_REGIONS".to_owned(), "us-east-1, eu-central-1,eu-west-1".to_owned());
+        let others = Config::from_variables(&several).unwrap().other_regions;
+        let names: Vec<_> = others.keys().map(Region::as_str).collect();
+        assert_eq!(names, ["eu-west-1", "us-east-1"]);
+        several.insert("MEMES_REGIONS".to_owned(), "us-east-1;eu-west-1".to_owned());
+        let error = Config::from_variables(&several).unwrap_err();
+        assert!(error.to_string().contains("MEMES_REGIONS"));
     }
 
     #[test]

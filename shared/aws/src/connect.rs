@@ -92,6 +92,31 @@ impl Aws {
         &self.config
     }
 
+    /// The stage in its other Regions. Of the endpoints only DynamoDB's is that Region's.
+    #[must_use]
+    pub fn others(&self) -> Vec<Self> {
+        self.config.other_regions.keys().filter_map(|region| self.in_region(region)).collect()
+    }
+
+    /// The stage in one of its Regions; none if that is no Region of the stage.
+    #[must_use]
+    pub fn in_region(&self, region: &ledger::Region) -> Option<Self> {
+        let mut config = self.config.clone();
+        if config.region == region.as_str() {
+            return Some(self.clone());
+        }
+        let dynamodb = config.other_regions.remove(region)?;
+        let here = ledger::Region::new(&config.region);
+        let endpoint = config.endpoints.as_ref().map(|endpoints| endpoints.dynamodb.clone());
+        config.other_regions.insert(here, endpoint);
+        if let (Some(endpoints), Some(dynamodb)) = (&mut config.endpoints, dynamodb) {
+            endpoints.dynamodb = dynamodb;
+        }
+        region.as_str().clone_into(&mut config.region);
+        let sdk = self.sdk.to_builder().region(Region::new(config.region.clone())).build();
+        Some(Self { config, sdk })
+    }
+
     /// A DynamoDB client.
     #[must_use]
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
@@ -140,6 +165,12 @@ impl Aws {
     #[must_use]
     pub fn ledger(&self) -> DynamoLedger {
         DynamoLedger::new(self.dynamodb(), self.config.table(schema::LEDGER))
+    }
+
+    /// What this Region holds of clients at home in another.
+    #[must_use]
+    pub fn stock(&self) -> DynamoLedger {
+        DynamoLedger::new(self.dynamodb(), self.config.table(schema::STOCK))
     }
 
     /// The journal of the ledger's entries.

@@ -11,6 +11,7 @@ use rand::rngs::{SysError, SysRng};
 
 use crate::config::{Config, ConfigError};
 use crate::connect::Aws;
+use crate::homes::Homes;
 use crate::ledger::DynamoLedger;
 use crate::lending::{self, Lending};
 
@@ -34,8 +35,10 @@ pub struct Core {
     pub clock: SharedClock,
     /// Makes identifiers.
     pub mint: Arc<Mint>,
-    /// The ledger.
+    /// The ledger of clients at home here.
     pub ledger: Arc<DynamoLedger>,
+    /// Where clients are at home.
+    pub homes: Arc<Homes>,
     /// What a holder leases from.
     pub lending: Arc<Lending>,
     /// The limits that the Region's processes share, if they share.
@@ -59,10 +62,12 @@ impl Core {
     /// none.
     pub fn new(aws: Aws, clock: SharedClock) -> Result<Self, CoreError> {
         let (ledger, mint) = (Arc::new(aws.ledger()), Arc::new(mint()?));
-        let lending =
-            Lending::new(aws.config(), Arc::clone(&ledger), Arc::clone(&clock), Arc::clone(&mint))?;
+        let homes = Arc::new(Homes::new(&aws, Arc::clone(&ledger), Arc::clone(&clock)));
+        let stock = Arc::new(aws.stock());
+        let (time, ids) = (Arc::clone(&clock), Arc::clone(&mint));
+        let lending = Lending::new(aws.config(), Arc::clone(&homes), stock, time, ids)?;
         let bursts = lending::bursts(aws.config())?.map(Arc::new);
-        Ok(Self { aws, clock, mint, ledger, lending: Arc::new(lending), bursts })
+        Ok(Self { aws, clock, mint, ledger, homes, lending: Arc::new(lending), bursts })
     }
 
     /// Names requests.

@@ -55,7 +55,13 @@ impl StoreError {
         let text = format!("{}: {}", operation::<E>(), DisplayErrorContext(&error));
         match &error {
             SdkError::TimeoutError(_) => return Self::TimedOut(text),
-            SdkError::DispatchFailure(failure) if failure.is_timeout() || failure.is_io() => {
+            SdkError::DispatchFailure(failure)
+                if failure.is_timeout()
+                    || failure.is_io()
+                    // The connection ended before the answer came. What is no fault of the network,
+                    // such as missing credentials, is of no such kind.
+                    || failure.as_connector_error().is_some_and(|it| it.as_other().is_some()) =>
+            {
                 return Self::TimedOut(text);
             }
             SdkError::ResponseError(_) => return Self::TimedOut(text),

@@ -12,11 +12,14 @@ use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use ids::ClientId;
 use ledger::{JournalError, Posting};
 
-use crate::dynamo::{Item, StoreError, n, read, s, write};
+use crate::dynamo::{Item, StoreError, n, put_all, read, s, write};
 use crate::ledger::DynamoLedger;
 
 /// How long an entry is kept after its time, in seconds: thirteen months.
 const KEPT_FOR_S: i64 = 400 * 24 * 3_600;
+
+/// How many entries are copied in one go.
+const COPIED_AT_ONCE: usize = 1_000;
 
 /// Why a posting was not appended.
 #[derive(Debug, thiserror::Error)]
@@ -48,8 +51,7 @@ impl JournalStore {
     /// # Errors
     /// [`JournalError::Altered`] if another one has its place; [`StoreError`] without an answer.
     pub async fn append(&self, posting: &Posting) -> Result<(), AppendError> {
-        let mut item = write(posting)?;
-        item.insert("ttl".to_owned(), n(posting.entry.at_ms / 1_000 + KEPT_FOR_S));
+        let item = item(posting)?;
         let answer = self
             .client
             .put_item()
@@ -161,6 +163,32 @@ impl JournalStore {
         Ok(postings)
     }
 
+    /// Copies what a client's journal has to `other`, as far as the entry at `last`, and says how
+    /// many were copied. None if that entry is not here yet; then what is here was copied.
+    ///
+    /// # Errors
+    /// [`StoreError`] without an answer; it may be tried again.
+    pub async fn copy(
+        &self,
+        other: &Self,
+        client: ClientId,
+        last: u64,
+    ) -> Result<Option<u64>, StoreError> {
+        let newest = other.newest(client, None, 1).await?.first().map_or(0, |newest| newest.seq);
+        // Of the page that was being copied when it was tried last some may be missing.
+        let (mut after, mut copied) = (newest.saturating_sub(COPIED_AT_ONCE as u64), 0);
+        while after < last {
+            let mut page = self.following(client, after, COPIED_AT_ONCE).await?;
+            page.retain(|posting| posting.seq <= last);
+            let Some(newest) = page.last() else { return Ok(None) };
+            after = newest.seq;
+            let items: Vec<Item> = page.iter().map(item).collect::<Result<_, _>>()?;
+            copied += items.len() as u64;
+            put_all(&other.client, &other.table, items).await?;
+        }
+        Ok(Some(copied))
+    }
+
     /// Lets the journal of every client that `ledger` has begin with its newest entry, where the
     /// stream was not read from the client's first. Says of how many.
     ///
@@ -181,6 +209,12 @@ impl JournalStore {
             }
         }
     }
+}
+
+fn item(posting: &Posting) -> Result<Item, StoreError> {
+    let mut item = write(posting)?;
+    item.insert("ttl".to_owned(), n(posting.entry.at_ms / 1_000 + KEPT_FOR_S));
+    Ok(item)
 }
 
 fn key(client: ClientId, seq: u64) -> Item {

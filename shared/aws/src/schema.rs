@@ -73,6 +73,9 @@ pub const LEDGER: Table = Table {
     stream: true,
 };
 
+/// What this Region holds of the credits of clients who are at home in another: a ledger of escrows.
+pub const STOCK: Table = Table { name: "stock", stream: false, ..LEDGER };
+
 /// The entries of the ledger, each for good until its time is over.
 pub const JOURNAL: Table = Table {
     name: "journal",
@@ -139,7 +142,7 @@ pub const SIGNING_KEYS: Table = Table {
 
 /// Every table.
 pub const TABLES: &[Table] =
-    &[CLIENTS, LEDGER, JOURNAL, USAGE, GENERATIONS, MEMES, IDEMPOTENCY, SIGNING_KEYS];
+    &[CLIENTS, LEDGER, STOCK, JOURNAL, USAGE, GENERATIONS, MEMES, IDEMPOTENCY, SIGNING_KEYS];
 
 impl Table {
     /// The table's name in a stage.

@@ -12,6 +12,7 @@ use auth::{ClientSecret, HashCost, SecretHasher};
 use entitlements::Plan;
 use gate::Platform;
 use ids::ClientId;
+use ledger::Region;
 use maas_aws::Config;
 use maas_aws::onboarding::{NewAccount, Onboarded, Onboarding, OnboardingError};
 use serde::{Deserialize, Serialize};
@@ -78,6 +79,9 @@ pub struct Demo {
     pub generations_queue_url: String,
     /// AWS's endpoints.
     pub aws: Endpoints,
+    /// The stage's other Regions, each with its DynamoDB's URL.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub other_regions: BTreeMap<Region, Option<String>>,
     /// The demo clients by name.
     pub clients: BTreeMap<String, Credentials>,
 }
@@ -164,6 +168,7 @@ impl Demo {
             pictures_bucket: config.pictures_bucket.clone(),
             generations_queue_url: config.generations_queue_url.clone(),
             aws,
+            other_regions: config.other_regions.clone(),
             clients,
         }
     }

@@ -75,6 +75,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error + Sen
         fill_pool: !arguments.no_pool,
         valkey_url: arguments.valkey.clone(),
         kafka_servers: arguments.kafka.clone(),
+        ..ServiceConfig::default()
     };
     let service = Service::start(config).await?;
     say(&welcome(service.demo(), &arguments));

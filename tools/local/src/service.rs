@@ -1,5 +1,6 @@
 //! The whole service in this process, from its stores to its gateway.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use clock::SystemClock;
 use gate::{Platform, SHARED_EVERY};
 use generation_worker::Composer;
+use ledger::Region;
 use maas_aws::keys::{Half, generate};
 use maas_aws::{Aws, Config, Core, CoreError, StoreError, schema};
 use tokio::sync::watch;
@@ -65,6 +67,10 @@ pub struct ServiceConfig {
     pub fill_pool: bool,
     /// The URL of a Valkey server through which processes share leases and limits.
     pub valkey_url: Option<String>,
+    /// The Region's name; without one, the stores' own.
+    pub region: Option<String>,
+    /// The stage's other Regions, each with its DynamoDB's URL.
+    pub other_regions: BTreeMap<String, String>,
     /// Kafka brokers, as `host:port` with commas between, that usage events go by way of.
     pub kafka_servers: Option<String>,
 }
@@ -137,6 +143,7 @@ impl Service {
             usage_queue_url: queues.usage.clone(),
             tallies: (!config.memory).then(|| config.data_dir.join("tallies")),
             valkey_url: config.valkey_url.clone(),
+            other_regions: other_regions(&config),
             ..aws.config().clone()
         })
         .await;
@@ -218,9 +225,11 @@ fn listen(port: u16) -> io::Result<(TcpListener, u16)> {
 /// The stores on the ports behind the gateway's, so that addresses survive a restart; on free ones
 /// where those are taken.
 async fn start_stores(config: &ServiceConfig, port: u16) -> Result<Stores, StoresError> {
+    let defaults = StoresConfig::default();
     let free = StoresConfig {
         data_dir: (!config.memory).then(|| config.data_dir.clone()),
-        ..StoresConfig::default()
+        region: config.region.clone().unwrap_or(defaults.region),
+        ..defaults
     };
     let behind = |step| port.checked_add(step).filter(|_| config.port != 0);
     let (Some(dynamodb), Some(sqs), Some(s3)) = (behind(1), behind(2), behind(3)) else {
@@ -246,6 +255,7 @@ async fn connect(endpoints: &StoreEndpoints, port: u16) -> Aws {
         usage_queue_url: String::new(),
         tallies: None,
         valkey_url: None,
+        other_regions: BTreeMap::new(),
         endpoints: Some(maas_aws::Endpoints {
             dynamodb: url(&endpoints.dynamodb),
             sqs: url(&endpoints.sqs),
@@ -255,6 +265,11 @@ async fn connect(endpoints: &StoreEndpoints, port: u16) -> Aws {
         }),
     })
     .await
+}
+
+fn other_regions(config: &ServiceConfig) -> BTreeMap<Region, Option<String>> {
+    let others = config.other_regions.iter();
+    others.map(|(name, url)| (Region::new(name), Some(url.clone()))).collect()
 }
 
 /// The first key that tokens are signed with. `memes keys rotate` makes others.

@@ -12,6 +12,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use entitlements::Plan;
 use ids::{ClientId, GrantId, Id};
+use ledger::Region;
 use ledger::policy::GRANTED_MAX;
 use maas_aws::onboarding::{NAME_CHARS_MAX, is_name};
 use serde::Serialize;
@@ -19,6 +20,7 @@ use serde::Serialize;
 use crate::books;
 use crate::client::{self, NewClient};
 use crate::credits::{self, NewGrant};
+use crate::home::{self, Move};
 use crate::keys;
 use crate::stack::Stack;
 use crate::target::{DEFAULT_DATA, Stage, Target};
@@ -27,6 +29,12 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Granted credits last as long as those that a client is made with.
 const PERIOD_DAYS: u32 = 30;
+
+/// Leases that are out have ended within two minutes, whatever becomes of their holders.
+const DRAIN_S: u32 = 180;
+
+/// Generations end within an hour.
+const DRAIN_S_MAX: u32 = 7_200;
 
 /// Credits that last longer than ten years are a slip of the finger.
 const DAYS_MAX: u32 = 3_650;
@@ -62,6 +70,9 @@ struct Place {
     /// The AWS Region, otherwise the profile's; with `--stage`.
     #[arg(long, global = true)]
     region: Option<String>,
+    /// All Regions that the stage is in, with commas between; with `--stage`.
+    #[arg(long, global = true, value_name = "REGIONS", value_delimiter = ',', value_parser = region)]
+    regions: Vec<Region>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -111,6 +122,24 @@ enum ClientCommand {
         /// Calls per second; without a number, those of its plan again.
         #[arg(value_parser = clap::value_parser!(u32).range(1..))]
         calls_per_second: Option<u32>,
+    },
+    /// Moves a client's home, where its balance is written, to another Region of the stage. Calls
+    /// are refused with 503 for as long as leases are out, half a minute at most in general. A move
+    /// that was interrupted goes on when the command is given again.
+    MoveHome {
+        /// Whose.
+        #[arg(value_parser = id::<ClientId>)]
+        client_id: ClientId,
+        /// Where to.
+        #[arg(long, value_name = "REGION", value_parser = region)]
+        to: Region,
+        /// How long to wait for leases and generations that are out, in seconds; then the move is
+        /// given up.
+        #[arg(long, value_name = "N", default_value_t = DRAIN_S, value_parser = seconds)]
+        deadline: u32,
+        /// Gives up a move that was begun and is not carried out.
+        #[arg(long)]
+        abandon: bool,
     },
     /// Shuts a client out.
     Revoke {
@@ -212,12 +241,18 @@ impl Place {
                 "`--data` is for the local stack and `--stage` for AWS; give one of them",
             )),
             (Some(stage), None) => {
-                Ok(Target::Aws { stage, profile: self.profile, region: self.region })
+                let Self { profile, region, regions, .. } = self;
+                Ok(Target::Aws { stage, profile, region, regions })
             }
-            (None, _) if self.profile.is_some() || self.region.is_some() => Err(usage(
-                ErrorKind::MissingRequiredArgument,
-                "`--profile` and `--region` are for AWS; name the stage with `--stage`",
-            )),
+            (None, _)
+                if self.profile.is_some() || self.region.is_some() || !self.regions.is_empty() =>
+            {
+                Err(usage(
+                    ErrorKind::MissingRequiredArgument,
+                    "`--profile`, `--region` and `--regions` are for AWS; name the stage with \
+                     `--stage`",
+                ))
+            }
             (None, data) => Ok(Target::Local(data.unwrap_or_else(|| PathBuf::from(DEFAULT_DATA)))),
         }
     }
@@ -244,6 +279,13 @@ pub async fn run(call: Call, out: &mut impl Write) -> Result<()> {
         }
         Command::Client(ClientCommand::Limit { client_id, calls_per_second }) => {
             tell.answer(&client::limit(stack, client_id, calls_per_second).await?)
+        }
+        Command::Client(ClientCommand::MoveHome { client_id, to, abandon: true, .. }) => {
+            tell.answer(&home::abandon(stack, client_id, &to).await?)
+        }
+        Command::Client(ClientCommand::MoveHome { client_id, to, deadline, .. }) => {
+            let deadline = Duration::from_secs(u64::from(deadline));
+            tell.answer(&home::relocate(stack, Move { client: client_id, to, deadline }).await?)
         }
         Command::Client(ClientCommand::Revoke { client_id }) => {
             tell.answer(&client::revoke(stack, client_id).await?)
@@ -299,6 +341,18 @@ fn id<T: Id>(text: &str) -> Result<T, String> {
             "must be `{prefix}` and 26 characters, such as `{prefix}01J9ZK3V7N8Q4R5S6T7V8W9X0Y`"
         )
     })
+}
+
+fn region(text: &str) -> Result<Region, String> {
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if text.is_empty() || !text.chars().all(is_name) {
+        return Err("must be the name of a Region, such as `eu-central-1`".to_owned());
+    }
+    Ok(Region::new(text))
+}
+
+fn seconds(text: &str) -> Result<u32, String> {
+    whole(text, 0, DRAIN_S_MAX)
 }
 
 fn first_credits(text: &str) -> Result<u64, String> {
@@ -370,6 +424,7 @@ mod tests {
             stage: Stage::Qa,
             profile: Some("ops".to_owned()),
             region: Some("eu-west-1".to_owned()),
+            regions: Vec::new(),
         };
         for line in [
             "--stage qa --profile ops --region eu-west-1 keys list",
@@ -385,7 +440,8 @@ mod tests {
         let both = "error: `--data` is for the local stack and `--stage` for AWS; give one of them";
         assert_eq!(refusal("keys list --data x --stage dev"), both);
         assert_eq!(refusal("--data x keys list --stage dev"), both);
-        let stray = "error: `--profile` and `--region` are for AWS; name the stage with `--stage`";
+        let stray = "error: `--profile`, `--region` and `--regions` are for AWS; name the stage \
+                     with `--stage`";
         assert_eq!(refusal("keys list --profile ops"), stray);
         assert_eq!(refusal("keys list --data x --region eu-west-1"), stray);
         assert_eq!(

@@ -163,7 +163,8 @@ struct ShownGrant {
 /// A message for the operator that says what to do.
 pub async fn show(stack: &Stack, client: ClientId) -> Result<Shown> {
     let record = find(stack, client).await?;
-    let balance = stack.core.ledger.balance(client).await.map_err(|error| stack.explain(error))?;
+    let home = stack.core.homes.now_of(client).await.map_err(|error| stack.explain(error))?;
+    let balance = home.ledger.balance(client).await.map_err(|error| stack.explain(error))?;
     let now = stack.core.clock.now();
     Ok(Shown {
         client_id: client,

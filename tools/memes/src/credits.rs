@@ -64,12 +64,12 @@ pub async fn grant(stack: &Stack, new: NewGrant) -> Result<Granted> {
     let NewGrant { client, credits: amount, expires_in, id } = new;
     let stamp = stack.core.stamp();
     let id = id.unwrap_or_else(|| stack.core.mint.mint(stamp.at_ms));
-    let ledger = &stack.core.ledger;
     let refused = |error: LedgerError| match error {
         LedgerError::UnknownClient => stack.unknown(client),
         error => stack.explain(error),
     };
 
+    let ledger = &stack.core.homes.now_of(client).await.map_err(refused)?.ledger;
     let balance = ledger.balance(client).await.map_err(refused)?;
     let earlier = ledger.granted(client, id).await.map_err(|fault| refused(fault.into()))?;
     match earlier {

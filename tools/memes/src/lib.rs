@@ -11,6 +11,7 @@ pub mod books;
 pub mod cli;
 pub mod client;
 pub mod credits;
+pub mod home;
 pub mod keys;
 mod stack;
 mod target;

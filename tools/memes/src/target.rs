@@ -1,5 +1,6 @@
 //! Where a command works.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
 use clap::ValueEnum;
+use ledger::Region;
 use maas_aws::{Aws, Config, Endpoints};
 use serde::Deserialize;
 
@@ -57,6 +59,8 @@ pub enum Target {
         profile: Option<String>,
         /// The Region; without one, the environment's or the profile's.
         region: Option<String>,
+        /// All Regions that the stage is in, where there are several.
+        regions: Vec<Region>,
     },
 }
 
@@ -80,6 +84,8 @@ struct Demo {
     pictures_bucket: String,
     #[serde(default)]
     generations_queue_url: String,
+    #[serde(default)]
+    other_regions: BTreeMap<Region, Option<String>>,
     aws: DemoAws,
 }
 
@@ -105,7 +111,7 @@ impl Target {
     pub async fn connect(&self) -> Result<Aws> {
         match self {
             Self::Local(data) => Ok(Aws::connect_as_operator(self.local_config(data)?, None).await),
-            Self::Aws { stage, profile, region } => {
+            Self::Aws { stage, profile, region, regions } => {
                 let region = match region {
                     Some(region) => region.clone(),
                     None => configured_region(profile.as_deref()).await.with_context(|| {
@@ -115,6 +121,8 @@ impl Target {
                         )
                     })?,
                 };
+                let others = regions.iter().filter(|it| it.as_str() != region);
+                let others = others.map(|it| (it.clone(), None)).collect();
                 let config = Config {
                     stage: stage.as_str().to_owned(),
                     colour: None,
@@ -126,6 +134,7 @@ impl Target {
                     usage_queue_url: String::new(),
                     tallies: None,
                     valkey_url: None,
+                    other_regions: others,
                     endpoints: None,
                 };
                 Ok(Aws::connect_as_operator(config, profile.as_deref()).await)
@@ -163,6 +172,7 @@ impl Target {
             usage_queue_url: String::new(),
             tallies: None,
             valkey_url: None,
+            other_regions: demo.other_regions,
             endpoints: Some(Endpoints {
                 dynamodb: demo.aws.dynamodb,
                 sqs: demo.aws.sqs,
@@ -314,6 +324,7 @@ mod tests {
             stage: Stage::Qa,
             profile: profile.map(str::to_owned),
             region: None,
+            regions: Vec::new(),
         };
         for (target, why, cure) in [
             (

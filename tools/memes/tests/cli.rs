@@ -6,6 +6,8 @@ use std::process::{Command, Output};
 use std::thread::{self, JoinHandle};
 
 use auth::{ClientSecret, HashCost, SecretHasher, SigningKey};
+use clock::SystemClock;
+use ledger::{LeaseRequest, Ledger as _, Lender as _, Movable as _, Region, Settlement, Stamp};
 use maas_aws::keys::Half;
 use maas_aws::{Aws, schema};
 use memes::{Stack, Target};
@@ -371,4 +373,99 @@ async fn books_that_do_not_balance_are_shown_and_the_command_fails() {
     let stranger = "cl_01J9ZK3V7N8Q4R5S6T7V8W9X0Y";
     let error = error_of(&bench.run(&format!("ledger verify {stranger}")));
     assert!(error.contains(&format!("has no client {stranger}")), "{error}");
+}
+
+/// Two local stacks that are the Regions `us-east-1` and `eu-west-1` of one stage.
+#[expect(clippy::expect_used, reason = "a harness fails its test by panicking")]
+fn join(one: &Bench, other: &Bench) {
+    let path = one.data.path().join("demo.json");
+    let text = std::fs::read_to_string(&path).expect("the file is read");
+    let mut demo: Value = serde_json::from_str(&text).expect("it is JSON");
+    demo["other_regions"] = json!({ "eu-west-1": other.dynamodb });
+    std::fs::write(&path, demo.to_string()).expect("the file is written");
+}
+
+/// Appends the newest entry of each balance, as the stream of the ledger does in the service.
+async fn append_newest(bench: &Bench) {
+    bench.aws.journal().begin(&bench.aws.ledger()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_home_moves_and_moves_once() {
+    let (bench, other) = (Bench::start().await, Bench::start().await);
+    join(&bench, &other);
+    let made = bench.json("client create --name Acme --plan pro --credits 250");
+    let id = made["client_id"].as_str().unwrap();
+    append_newest(&bench).await;
+
+    let refusal = |line: &str| {
+        let output = bench.run(line);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        error_of(&output)
+    };
+    assert_eq!(
+        refusal(&format!("client move-home {id} --to mars-1")),
+        "error: the stage is not in the Region mars-1, but in eu-west-1, us-east-1\n"
+    );
+    assert_eq!(
+        refusal(&format!("client move-home {id} --to us-east-1")),
+        format!("error: {id} is at home in us-east-1 already\n")
+    );
+    let nobody = "cl_01J9ZK3V7N8Q4R5S6T7V8W9X0Y";
+    let unknown = refusal(&format!("client move-home {nobody} --to eu-west-1"));
+    assert!(unknown.contains(&format!("has no client {nobody}")), "{unknown}");
+
+    // Somebody has a lease, so that the balance cannot go: the move gives itself up.
+    let (ledger, client) = (bench.aws.ledger(), id.parse().unwrap());
+    let mint = maas_aws::mint().unwrap();
+    let now_ms = SystemClock::shared().now_ms();
+    let stamp = || Stamp { entry: mint.mint(now_ms), at_ms: now_ms };
+    let request = LeaseRequest {
+        id: mint.mint(now_ms),
+        renews: false,
+        need: 1,
+        want: 9,
+        share: 1,
+        ttl_ms: 30_000,
+        window_ms: 30_000,
+        settle: Vec::new(),
+    };
+    ledger.lease(client, request.clone(), stamp()).await.unwrap();
+    append_newest(&bench).await;
+    let late = refusal(&format!("client move-home {id} --to eu-west-1 --deadline 0"));
+    assert!(late.contains("9 credits are leased or held still"), "{late}");
+    assert_eq!(ledger.balance(client).await.unwrap().moving, None);
+    append_newest(&bench).await;
+
+    // A move that was begun is given up by hand.
+    ledger.fence(client, &Region::new("eu-west-1"), stamp()).await.unwrap();
+    append_newest(&bench).await;
+    let stays = bench.json(&format!("client move-home {id} --to eu-west-1 --abandon"));
+    assert_eq!(stays, json!({ "client_id": id, "home": "us-east-1" }));
+    append_newest(&bench).await;
+
+    let report = Settlement { lease: request.id, escrow: None, used: 4, close: true };
+    ledger.settle(client, vec![report], stamp()).await.unwrap();
+    append_newest(&bench).await;
+    // The journal is kept by the service, which is not there: in the meantime, by this test.
+    ledger.fence(client, &Region::new("eu-west-1"), stamp()).await.unwrap();
+    append_newest(&bench).await;
+    ledger.depart(client, stamp()).await.unwrap();
+    append_newest(&bench).await;
+    let moved = bench.json(&format!("client move-home {id} --to eu-west-1"));
+    assert_eq!((&moved["from"], &moved["home"]), (&json!("us-east-1"), &json!("eu-west-1")));
+    let there = other.aws.ledger().balance(client).await.unwrap();
+    assert_eq!((there.accounts.spent, there.accounts.available), (4, 246));
+    assert_eq!(
+        refusal(&format!("client move-home {id} --to eu-west-1")),
+        format!("error: {id} is at home in eu-west-1 already\n")
+    );
+    // From here on credits are granted and shown there.
+    let granted = bench.json(&format!("credits grant {id} 5"));
+    assert_eq!(granted["available"], 251);
+    let shown = bench.json(&format!("client show {id}"));
+    assert_eq!(
+        (&shown["home"], &shown["balance"]["available"]),
+        (&json!("eu-west-1"), &json!(251))
+    );
 }
