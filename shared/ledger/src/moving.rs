@@ -378,3 +378,63 @@ impl<S: MovableStore> Movable for S {
         Ok(self.put_records(client, records).await?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ids::Mint;
+
+    use super::*;
+    use crate::balance::GrantSource;
+    use crate::change::Conflict;
+    use crate::store::{GrantRequest, HoldRequest, LeaseRequest, Settlement};
+
+    const NOW_MS: i64 = 1_767_225_600_000;
+
+    fn committed<T>(plan: Result<Plan<T>, LedgerError>) -> Change {
+        match plan.unwrap() {
+            Plan::Commit(change, _) => change,
+            Plan::Done(_) => panic!("nothing was planned"),
+        }
+    }
+
+    #[test]
+    fn what_was_planned_before_a_fence_is_not_committed_after_it() {
+        let mint = Mint::seeded([1; 32]);
+        let stamp = || Stamp { entry: mint.mint(NOW_MS), at_ms: NOW_MS };
+        let grant = || GrantRequest {
+            id: mint.mint(NOW_MS),
+            credits: 10,
+            expires_at_ms: NOW_MS + 1_000,
+            source: GrantSource::TopUp,
+        };
+        let lease = |id| LeaseRequest {
+            id,
+            need: 1,
+            want: 1,
+            share: 1,
+            ttl_ms: 1_000,
+            window_ms: 1_000,
+            settle: Vec::new(),
+        };
+        let (mut balance, open) = (Balance::empty(mint.mint(NOW_MS)), mint.mint(NOW_MS));
+        balance.commit(&committed(balance.plan_grant(&grant(), stamp()))).unwrap();
+        balance.commit(&committed(balance.plan_lease(&lease(open), stamp()))).unwrap();
+
+        let hold = HoldRequest { id: mint.mint(NOW_MS), credits: 1 };
+        let planned = [
+            committed(balance.plan_grant(&grant(), stamp())),
+            committed(balance.plan_lease(&lease(mint.mint(NOW_MS)), stamp())),
+            balance.plan_hold(&hold, stamp()).unwrap().0,
+        ];
+        let report = Settlement { lease: open, escrow: None, used: 1, close: true };
+        let settled = committed(balance.plan_settle(&[report], stamp()));
+
+        let to = Region::new("eu-west-1");
+        balance.commit(&committed(balance.plan_fence(&to, stamp()))).unwrap();
+        for change in planned {
+            assert_eq!(balance.commit(&change), Err(Conflict), "{:?}", change.entry.kind);
+        }
+        assert_eq!(balance.commit(&settled), Ok(()));
+        assert_eq!(balance.accounts.spent, 1);
+    }
+}
