@@ -142,12 +142,21 @@ pub trait MovableStore: BalanceStore {
 }
 
 /// Plans on what is known, commits, and plans again on what is so, until both agree.
+///
+/// A lease that a balance does not know is taken for settled, and nothing of a change rests on that.
+/// So a balance that is remembered must know all leases of the `reports` that the plan is about.
 pub(crate) async fn change<S: BalanceStore, T>(
     store: &S,
     client: ClientId,
+    reports: &[Settlement],
     plan: impl Fn(&Balance) -> Result<Plan<T>, LedgerError> + Send,
 ) -> Result<T, LedgerError> {
     let mut known = store.recall(client).await?.ok_or(LedgerError::UnknownClient)?;
+    if let Known::Remembered(balance) = &known
+        && !reports.iter().all(|report| balance.leases.contains_key(&report.lease))
+    {
+        known = current(store, client).await?;
+    }
     for _ in 0..PLANS_MAX {
         let (balance, remembered) = match &known {
             Known::Current(balance) => (balance, false),
@@ -208,7 +217,8 @@ impl<S: BalanceStore> Lender for S {
         request: LeaseRequest,
         stamp: Stamp,
     ) -> Result<Leased, LedgerError> {
-        change(self, client, |balance| balance.plan_lease(&request, stamp)).await
+        let plan = |balance: &Balance| balance.plan_lease(&request, stamp);
+        change(self, client, &request.settle, plan).await
     }
 
     async fn settle(
@@ -217,7 +227,8 @@ impl<S: BalanceStore> Lender for S {
         settlements: Vec<Settlement>,
         stamp: Stamp,
     ) -> Result<(), LedgerError> {
-        change(self, client, |balance| balance.plan_settle(&settlements, stamp)).await
+        let plan = |balance: &Balance| balance.plan_settle(&settlements, stamp);
+        change(self, client, &settlements, plan).await
     }
 }
 
@@ -314,5 +325,100 @@ impl<S: BalanceStore> Ledger for S {
 
     async fn due(&self, now_ms: i64, limit: usize) -> Result<Vec<ClientId>, LedgerError> {
         Ok(self.overdue(now_ms, limit).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use ids::{LeaseId, Mint};
+
+    use super::*;
+    use crate::balance::GrantSource;
+    use crate::memory::MemoryLedger;
+
+    const NOW_MS: i64 = 1_767_225_600_000;
+
+    /// A store of which a process remembers what it is given to remember.
+    #[derive(Default)]
+    struct Remembering {
+        store: MemoryLedger,
+        remembered: Mutex<Option<Balance>>,
+    }
+
+    impl BalanceStore for Remembering {
+        async fn create(&self, balance: Balance) -> Result<(), StoreFault> {
+            self.store.create(balance).await
+        }
+
+        async fn load(&self, client: ClientId) -> Result<Option<Balance>, StoreFault> {
+            self.store.load(client).await
+        }
+
+        async fn recall(&self, client: ClientId) -> Result<Option<Known>, StoreFault> {
+            let remembered = self.remembered.lock().unwrap().clone();
+            match remembered {
+                Some(balance) => Ok(Some(Known::Remembered(balance))),
+                None => Ok(self.load(client).await?.map(Known::Current)),
+            }
+        }
+
+        async fn load_hold(
+            &self,
+            client: ClientId,
+            job: JobId,
+        ) -> Result<Option<Hold>, StoreFault> {
+            self.store.load_hold(client, job).await
+        }
+
+        async fn commit(
+            &self,
+            balance: &Balance,
+            change: &Change,
+            companion: Option<Companion>,
+        ) -> Result<Commit, StoreFault> {
+            self.store.commit(balance, change, companion).await
+        }
+
+        async fn overdue(&self, now_ms: i64, limit: usize) -> Result<Vec<ClientId>, StoreFault> {
+            self.store.overdue(now_ms, limit).await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_report_on_a_lease_that_is_not_remembered_is_not_passed_over() {
+        let (ledger, mint) = (Remembering::default(), Mint::seeded([1; 32]));
+        let stamp = || Stamp { entry: mint.mint(NOW_MS), at_ms: NOW_MS };
+        let client = mint.mint(NOW_MS);
+        ledger.open(client).await.unwrap();
+        let grant = GrantRequest {
+            id: mint.mint(NOW_MS),
+            credits: 10,
+            expires_at_ms: NOW_MS + 1_000,
+            source: GrantSource::TopUp,
+        };
+        ledger.grant(client, grant, stamp()).await.unwrap();
+        let request = |settle| LeaseRequest {
+            id: mint.mint(NOW_MS),
+            renews: false,
+            need: 3,
+            want: 3,
+            share: 1,
+            ttl_ms: 1_000,
+            window_ms: 1_000,
+            settle,
+        };
+        let [first, second] = [request(Vec::new()), request(Vec::new())];
+        ledger.lease(client, first.clone(), stamp()).await.unwrap();
+        // Two answers overtake each other: what is remembered is older than the second lease.
+        let before = ledger.balance(client).await.unwrap();
+        ledger.lease(client, second.clone(), stamp()).await.unwrap();
+        *ledger.remembered.lock().unwrap() = Some(before);
+
+        let used = |lease: LeaseId| Settlement { lease, escrow: None, used: 3, close: true };
+        ledger.settle(client, vec![used(first.id), used(second.id)], stamp()).await.unwrap();
+        let balance = ledger.balance(client).await.unwrap();
+        assert_eq!((balance.accounts.spent, balance.accounts.leased), (6, 0));
     }
 }

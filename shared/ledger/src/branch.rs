@@ -303,7 +303,7 @@ impl<H: Lender, S: BalanceStore> Inner<H, S> {
     ) -> Result<Leased, Fault> {
         for _ in 0..WAITS_MAX {
             let plan = |stock: &Balance| stock.plan_sublease(request, stamp, &self.policy);
-            match change(&*self.stock, client, plan).await {
+            match change(&*self.stock, client, &request.settle, plan).await {
                 // What cannot be renewed is not waited for: another is asked for next.
                 Ok((leased, low)) if leased.credits > 0 || request.renews => {
                     if low {
