@@ -6,7 +6,8 @@
 //! function's own: a change of the function that is not followed here ends the benchmark.
 //!
 //! Three subjects take turns, a few milliseconds each, so that what else the machine does meets all
-//! of them; each round gives one ratio, and the median of them counts.
+//! of them; each round gives one ratio, and the median of them counts. Time is the processor's time of
+//! each thread: nothing here waits, and what other processes take of the machine does not count.
 
 use std::collections::BTreeSet;
 use std::hint::black_box;
@@ -14,13 +15,13 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use catalogue::{Catalogue, Selection};
-use clock::SystemClock;
 use edge::models::{FallbackReason, MemeQuery};
 use edge::{Body, Burst, Credits, MONTH_S, Problem, RateLimits, Request, Response};
 use entitlements::{Scope, TierDecision, TierRequest, decide_tier};
 use gate::{Caller, Platform};
 use generations::NORMAL_MEME_CREDITS;
 use http::StatusCode;
+use rustix::time::{ClockId, clock_gettime};
 use views::Memes;
 
 /// Calls of one subject at a time, by each thread.
@@ -119,7 +120,6 @@ fn turns(
     requests: &[Request],
     together: &Barrier,
 ) -> Vec<[Duration; SUBJECTS.len()]> {
-    let clock = SystemClock::new();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -136,12 +136,12 @@ fn turns(
                 // What the process does on the side, it does between the turns.
                 tokio::task::yield_now().await;
                 together.wait();
-                let from = clock::Clock::monotonic(&clock);
+                let from = thread_time();
                 for request in calls {
                     let reply = functions.call(subject, request).await;
                     drop(black_box(reply.expect("the call is served")));
                 }
-                *time = clock::Clock::monotonic(&clock) - from;
+                *time = thread_time() - from;
             }
             if round >= WARM_UP {
                 rounds.push(times);
@@ -149,6 +149,11 @@ fn turns(
         }
     });
     rounds
+}
+
+/// The processor time that this thread took so far.
+fn thread_time() -> Duration {
+    clock_gettime(ClockId::ThreadCPUTime).try_into().expect("time does not go below zero")
 }
 
 /// The function, and the parts that it is made of.

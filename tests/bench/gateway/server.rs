@@ -15,6 +15,7 @@ use http_body_util::Full;
 use hyper::service::service_fn;
 use ids::ClientId;
 use local::server::{Phase, serve};
+use local::service::LOG;
 use maas_aws::telemetry::{LogFormat, start};
 use rustix::time::{ClockId, clock_gettime};
 use serde::de::DeserializeOwned;
@@ -33,9 +34,7 @@ const AT_ONCE: usize = 16;
 
 /// The processor time that this process took so far.
 pub(crate) fn cpu() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    let (seconds, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
-    Duration::new(seconds.unwrap_or(0), nanos.unwrap_or(0))
+    clock_gettime(ClockId::ProcessCPUTime).try_into().expect("time does not go below zero")
 }
 
 /// What a server says first.
@@ -104,7 +103,7 @@ fn read<T: DeserializeOwned>(answers: &mut BufReader<ChildStdout>) -> T {
 
 /// Serves the whole service to one client with an agreed rate and to `clients` others.
 pub(crate) fn memes(clients: usize) {
-    start(LogFormat::Text, "warn");
+    start(LogFormat::Text, LOG);
     let options = StackOptions { in_files: true, ..StackOptions::default() };
     runtime().block_on(Stack::run_with(options, async |stack| {
         let accounts = accounts(stack, 1 + clients).await;

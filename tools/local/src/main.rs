@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 use clap::builder::NonEmptyStringValueParser;
 use local::demo::Demo;
-use local::service::{Service, ServiceConfig};
+use local::service::{LOG, Service, ServiceConfig};
 use maas_aws::telemetry::{LogFormat, start};
 
 /// Memes as a Service on this machine: the API, its stores and the studio, in one process.
@@ -34,7 +34,7 @@ struct Arguments {
     #[arg(long, value_name = "SERVERS", value_parser = NonEmptyStringValueParser::new())]
     kafka: Option<String>,
     /// What to log: `warn`, `info`, or a filter such as `info,ledger=debug`.
-    #[arg(long, default_value = "warn")]
+    #[arg(long, default_value = LOG)]
     log: String,
 }
 

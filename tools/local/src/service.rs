@@ -29,6 +29,10 @@ use crate::stores::{Endpoints as StoreEndpoints, Ports, Stores, StoresConfig, St
 use crate::stream_source::{StreamPoller, StreamPollerConfig};
 use crate::studio::Studio;
 
+/// What is logged where nothing else is asked for. A condition that does not hold is an answer of
+/// DynamoDB's, often a wanted one, and no reason for a warning.
+pub const LOG: &str = "warn,dynoxide=error";
+
 /// The stage's name, part of the names of tables.
 const STAGE: &str = "local";
 
