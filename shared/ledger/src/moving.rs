@@ -409,6 +409,7 @@ mod tests {
         };
         let lease = |id| LeaseRequest {
             id,
+            renews: false,
             need: 1,
             want: 1,
             share: 1,
@@ -426,7 +427,7 @@ mod tests {
             committed(balance.plan_lease(&lease(mint.mint(NOW_MS)), stamp())),
             balance.plan_hold(&hold, stamp()).unwrap().0,
         ];
-        let report = Settlement { lease: open, escrow: None, used: 1, close: true };
+        let report = Settlement { lease: open, escrow: None, used: 1, close: false };
         let settled = committed(balance.plan_settle(&[report], stamp()));
 
         let to = Region::new("eu-west-1");
