@@ -87,8 +87,7 @@ pub async fn handle(context: &Context, request: Request) -> Result<Response<Body
 /// A generation's credits, job and answer are written in one transaction, which is one Region's.
 async fn at_home(context: &Context, caller: &Caller) -> Result<(), Problem> {
     let homes = &context.platform.core.homes;
-    let home = homes.of(caller.client()).await;
-    let region = &home.map_err(|error| Problem::overloaded(1).caused_by(error))?.region;
+    let region = &homes.of(caller.client()).await.map_err(ledger_problem)?.region;
     if *region == homes.here().region {
         return Ok(());
     }
