@@ -514,6 +514,38 @@ async fn an_escrow_that_went_back_is_not_renewed() {
 }
 
 #[tokio::test]
+async fn what_was_asked_for_and_never_came_goes_back_with_the_rest() {
+    let it = Region::new(EscrowPolicy::shared(), &[1_000]).await;
+    let branch = it.branch();
+    it.home.wire.answers_lost.store(1, Ordering::Relaxed);
+    it.lease(&branch, 5).await.unwrap_err();
+    assert!(it.at_home().accounts.leased > 5);
+    branch.give_back(it.client).await.unwrap();
+    assert_eq!(it.at_home().accounts.available, 1_000);
+    assert_eq!(it.lease(&branch, 5).await.unwrap().credits, 5);
+    assert_eq!(it.at_home().accounts.leased, it.in_stock().granted);
+}
+
+#[tokio::test]
+async fn an_escrow_whose_renewal_has_no_answer_keeps_what_is_lent_of_it() {
+    let it = Region::new(EscrowPolicy::shared(), &[1_000]).await;
+    let branch = it.branch();
+    it.lease(&branch, 5).await.unwrap();
+    let lease = *it.in_stock().leases.keys().next().unwrap();
+    it.hand.advance(Duration::from_secs(1));
+    it.home.wire.answers_lost.store(1, Ordering::Relaxed);
+    it.lease(&branch, 100).await.unwrap_err();
+    branch.give_back(it.client).await.unwrap();
+    // Its holder may spend all of it still.
+    assert!(it.at_home().accounts.leased >= 5, "{:?}", it.at_home());
+    let done = Settlement { lease, escrow: None, used: 5, close: true };
+    branch.settle(it.client, vec![done], it.stamp()).await.unwrap();
+    branch.give_back(it.client).await.unwrap();
+    let home = it.at_home().accounts;
+    assert_eq!((home.spent, home.available), (5, 995));
+}
+
+#[tokio::test]
 async fn a_lease_that_is_renewed_gets_more_of_its_own_escrow_alone() {
     let policy =
         EscrowPolicy { initial: 10, renewed_for: Duration::ZERO, ..EscrowPolicy::shared() };
