@@ -1,20 +1,19 @@
 //! `memes ledger`: proves that balances are what their entries come to.
 
 use std::fmt;
-use std::time::Duration;
 
 use anyhow::Result;
 use ids::ClientId;
-use indicatif::{ProgressBar, ProgressStyle};
 use maas_aws::audit::{Auditor, Extent, Proof};
 use maas_aws::{KeptBalance, StoreError};
 use serde::Serialize;
 
+use crate::progress;
 use crate::stack::Stack;
 use crate::text::table;
 
-/// How often a bar is drawn.
-const TICK: Duration = Duration::from_millis(100);
+/// How far it is, in words.
+const BAR: &str = "{bar:30} {pos} of {len} clients, {msg}, {eta} left";
 
 /// What the books came to.
 #[derive(Debug, Clone, Serialize)]
@@ -81,7 +80,7 @@ pub async fn verify(stack: &Stack, only: Option<ClientId>) -> Result<Verified> {
         None => every_balance(stack).await?,
     };
     let auditor = Auditor::new(core.ledger.clone(), core.aws.journal());
-    let bar = bar(balances.len() as u64);
+    let bar = progress::bar(BAR, balances.len() as u64);
     let count = std::sync::atomic::AtomicU64::new(0);
     let read = |entries: u64| {
         let so_far = count.fetch_add(entries, std::sync::atomic::Ordering::Relaxed) + entries;
@@ -125,20 +124,10 @@ async fn every_balance(stack: &Stack) -> Result<Vec<KeptBalance>> {
     }
 }
 
-/// A bar on standard error, which is drawn on a terminal only.
-fn bar(clients: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:30} {pos} of {len} clients, {msg}, {eta} left");
-    let bar = ProgressBar::new(clients);
-    // The template is right, as a test says; one that is not leaves the bar as it is by default.
-    if let Ok(style) = style {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(TICK);
-    bar
-}
-
 #[cfg(test)]
 mod tests {
+    use indicatif::ProgressStyle;
+
     use super::*;
 
     #[test]
@@ -152,6 +141,6 @@ mod tests {
             "clients     2\nentries     41\nproven      1\npending     0\nviolations  1\n\
              cl_01J9ZK3V7N8Q4R5S6T7V8W9X0Y: the journal has no entry 3, and goes on to entry 4\n"
         );
-        assert!(ProgressStyle::with_template("{bar:30} {pos} of {len} clients, {msg}").is_ok());
+        assert!(ProgressStyle::with_template(BAR).is_ok());
     }
 }

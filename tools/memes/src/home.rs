@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use ids::ClientId;
-use indicatif::{ProgressBar, ProgressStyle};
 use ledger::{Balance, Region};
 use maas_aws::relocation::{Drained, Relocation, RelocationError};
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::progress;
 use crate::stack::Stack;
 
-/// How often a bar is drawn.
-const TICK: Duration = Duration::from_millis(100);
+/// How far it is, in words.
+const BAR: &str = "{bar:30} {pos} of {len} credits are back, {msg}";
 
 /// How often what nobody holds is taken back.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
@@ -106,7 +106,7 @@ async fn prepare(stack: &Stack, client: ClientId, to: &Region) -> Result<Option<
 /// Waits until the balance is gone. If that takes too long the move is given up, so that nobody is
 /// refused for longer than the operator allows.
 async fn drained(stack: &Stack, it: &Relocation, deadline: Duration) -> Result<Balance> {
-    let (bar, end) = (bar(), Instant::now() + deadline);
+    let (bar, end) = (progress::bar(BAR, 0), Instant::now() + deadline);
     let mut most = 0;
     loop {
         let out = match it.drain().await.map_err(|error| told(stack, error))? {
@@ -141,20 +141,10 @@ fn told(stack: &Stack, error: RelocationError) -> anyhow::Error {
     }
 }
 
-/// A bar on standard error, which is drawn on a terminal only.
-fn bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:30} {pos} of {len} credits are back, {msg}");
-    let bar = ProgressBar::new(0);
-    // The template is right, as a test says; one that is not leaves the bar as it is by default.
-    if let Ok(style) = style {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(TICK);
-    bar
-}
-
 #[cfg(test)]
 mod tests {
+    use indicatif::ProgressStyle;
+
     use super::*;
 
     #[test]
@@ -172,6 +162,6 @@ mod tests {
             "cl_01J9ZK3V7N8Q4R5S6T7V8W9X0Y moved from us-east-1 to eu-west-1 by epoch 3, with 41 \
              entries and 2 records\n"
         );
-        assert!(ProgressStyle::with_template("{bar:30} {pos} of {len} {msg}").is_ok());
+        assert!(ProgressStyle::with_template(BAR).is_ok());
     }
 }

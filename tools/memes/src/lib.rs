@@ -13,6 +13,7 @@ pub mod client;
 pub mod credits;
 pub mod home;
 pub mod keys;
+mod progress;
 mod stack;
 mod target;
 mod text;
