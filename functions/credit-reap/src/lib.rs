@@ -13,9 +13,9 @@ use maas_aws::usage::UsageStore;
 /// half minute where more than a few processes lease for themselves.
 const AT_ONCE: usize = 10_000;
 
-/// How many of them at the same time. One by one, a Region's busy clients would take so long that
-/// the credits of a crashed holder are not back within two minutes.
-const TOGETHER: usize = 32;
+/// How many of them at the same time. Escrows of thousands of clients can end together, and to close
+/// one takes as long as a client's home is away.
+const TOGETHER: usize = 128;
 
 /// What the function works with.
 #[derive(Debug)]

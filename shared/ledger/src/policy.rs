@@ -117,12 +117,13 @@ pub struct EscrowPolicy {
 
 impl EscrowPolicy {
     /// For the holders of one Region, beside the client's home: a store in memory, such as Valkey,
-    /// keeps the stock. Should it be lost, everything is settled within two minutes.
+    /// keeps the stock. Should it be lost, everything is settled within two minutes, of which usage
+    /// events may be three quarters of one late, as they are from a Region that was cut off.
     #[must_use]
     pub const fn shared() -> Self {
         Self {
-            ttl: Duration::from_secs(106),
-            margin: Duration::from_secs(27),
+            ttl: Duration::from_secs(102),
+            margin: Duration::from_secs(46),
             renewed_for: Duration::from_secs(900),
             window: Duration::ZERO,
             lease_ttl: Duration::from_secs(8),

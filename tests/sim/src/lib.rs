@@ -37,16 +37,13 @@ use crate::network::Distant;
 use crate::usage::Asked;
 use crate::world::{Bug, REGIONS, Region, Scenario, System, World};
 
-/// How many clients a reaper finds in one go.
-const REAPED_AT_ONCE: usize = 500;
-
-/// How many of them it deals with at a time. One by one it does not keep up with the large world:
-/// whoever is busy is due every half a minute, if only to find that nothing is.
-const REAPED_TOGETHER: usize = 32;
+/// How many clients a reaper finds in one go, and deals with at a time. As in production.
+const REAPED_AT_ONCE: usize = 10_000;
+const REAPED_TOGETHER: usize = 128;
 
 /// How long the world is left alone in the end: idle leases are given back, silent ones end, wait in
-/// suspense and go back.
-const REST: Duration = Duration::from_secs(130);
+/// suspense and go back. Longer than all of that may take, as much of it falls due at once.
+const REST: Duration = Duration::from_secs(150);
 
 /// What came of a run.
 #[derive(Debug, Clone)]

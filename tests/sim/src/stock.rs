@@ -46,7 +46,7 @@ const TENDED: Duration = Duration::from_secs(10);
 
 /// How many clients are found in one go, and dealt with at a time. As in production.
 const TENDED_AT_ONCE: usize = 10_000;
-const TENDED_TOGETHER: usize = 32;
+const TENDED_TOGETHER: usize = 128;
 
 /// How often a planted bug copies a stock, and by how much another one lends too long.
 const COPIED: Duration = Duration::from_secs(5);
