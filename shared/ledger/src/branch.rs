@@ -10,12 +10,12 @@
 //! # Never oversold
 //!
 //! A branch lends only what has left `available` at home, and stops so early that every lease out of
-//! an escrow has ended and is reported before the escrow ends
-//! ([`ESCROW_MARGIN_MS`](crate::policy::ESCROW_MARGIN_MS)). An escrow is announced in the stock
-//! before it is asked for, so that another process asks again for the same one should the first be
-//! gone; it enters the stock only while that announcement stands, and therefore once. If the stock
-//! is lost, the escrows in it lapse at home like the lease of any holder that fell silent, and are
-//! settled with what usage events tell: these name the escrow that a lease was lent out of.
+//! an escrow has ended and is reported before the escrow ends ([`EscrowPolicy::margin`]). An escrow
+//! is announced in the stock before it is asked for, and so is a renewal, so that another process
+//! asks again for the same one should the first be gone; what home gives enters the stock only while
+//! that announcement stands, and therefore once. If the stock is lost, the escrows in it end at home
+//! like the lease of any holder that fell silent, and are settled with what usage events tell: these
+//! name the escrow that a lease was lent out of.
 //!
 //! # When the stock fails
 //!
