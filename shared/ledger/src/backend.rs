@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use ids::{ClientId, GrantId, JobId};
+use ids::{ClientId, GrantId, JobId, LeaseId};
 
 use crate::balance::{Balance, Hold, Plan};
 use crate::change::Change;
@@ -305,12 +305,17 @@ impl<S: BalanceStore> Ledger for S {
         Err(LedgerError::Contended)
     }
 
-    async fn reap(&self, client: ClientId, stamp: Stamp) -> Result<Reaped, LedgerError> {
+    async fn reap_except(
+        &self,
+        client: ClientId,
+        kept: &[LeaseId],
+        stamp: Stamp,
+    ) -> Result<Reaped, LedgerError> {
         // A plan that rests on the whole balance is made on the balance as it is: that of a
         // remembered one would be refused, or worse, say that nothing is due.
         for _ in 0..PLANS_MAX {
             let balance = self.balance(client).await?;
-            let (change, reaped) = match balance.plan_reap(stamp) {
+            let (change, reaped) = match balance.plan_reap(kept, stamp) {
                 Plan::Done(reaped) => return Ok(reaped),
                 Plan::Commit(change, reaped) => (change, reaped),
             };

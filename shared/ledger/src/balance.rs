@@ -351,11 +351,12 @@ impl Balance {
     }
 
     /// Plans all that is overdue: open leases past their end lapse, lapsed leases past the window
-    /// go back to the client, ended grants expire. Also makes the reaper's next appointment.
+    /// go back to the client, ended grants expire. Leases in `kept` stay as they are. Also makes the
+    /// reaper's next appointment.
     ///
     /// Computed from the whole balance, so it is committed only at exactly this sequence number.
     #[must_use]
-    pub fn plan_reap(&self, stamp: Stamp) -> Plan<Reaped> {
+    pub fn plan_reap(&self, kept: &[LeaseId], stamp: Stamp) -> Plan<Reaped> {
         if self.is_elsewhere() {
             return Plan::Done(Reaped::default());
         }
@@ -363,7 +364,8 @@ impl Balance {
         change.exact_seq = Some(self.seq);
         let mut reaped = Reaped::default();
         for (id, lease) in &self.leases {
-            if lease.due_ms().is_none_or(|due_ms| due_ms > stamp.at_ms) {
+            let is_due = lease.due_ms().is_some_and(|due_ms| due_ms <= stamp.at_ms);
+            if !is_due || kept.contains(id) {
                 continue;
             }
             match lease.state {

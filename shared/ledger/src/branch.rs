@@ -153,9 +153,10 @@ impl<H: Lender, S: BalanceStore> Branch<H, S> {
         evidence: &impl Evidence,
     ) -> Result<Reaped, LedgerError> {
         let inner = &self.inner;
-        let reaped = Box::pin(reap(&*inner.stock, evidence, client, inner.stamp())).await?;
+        // What could not be reaped now is no reason to keep the rest.
+        let reaped = Box::pin(reap(&*inner.stock, evidence, client, inner.stamp())).await;
         Box::pin(inner.give_back(client, false)).await.map_err(Fault::into_error)?;
-        Ok(reaped)
+        reaped
     }
 
     /// Gives back to home all that is not lent of one client's escrows. Called before the client's

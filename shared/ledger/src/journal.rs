@@ -362,7 +362,7 @@ mod tests {
         let plan = book.balance.plan_settle(&settle, book.stamp(NOW_MS));
         book.commit(&planned(plan.unwrap()));
         for at_ms in [NOW_MS + 40_000, NOW_MS + 3_700_000] {
-            book.commit(&planned(book.balance.plan_reap(book.stamp(at_ms))));
+            book.commit(&planned(book.balance.plan_reap(&[], book.stamp(at_ms))));
         }
         let mut appointment = Change::new(EntryKind::Reap, book.mint.mint(NOW_MS), NOW_MS);
         appointment.exact_seq = Some(book.balance.seq);

@@ -234,6 +234,17 @@ pub trait Ledger: Lender {
         &self,
         client: ClientId,
         stamp: Stamp,
+    ) -> impl Future<Output = Result<Reaped, LedgerError>> + Send {
+        self.reap_except(client, &[], stamp)
+    }
+
+    /// Moves what is overdue in one client's balance, except the leases that are named: these stay as
+    /// they are, and overdue.
+    fn reap_except(
+        &self,
+        client: ClientId,
+        kept: &[LeaseId],
+        stamp: Stamp,
     ) -> impl Future<Output = Result<Reaped, LedgerError>> + Send;
 
     /// Clients whose balance has something overdue at `now_ms`, the most overdue first, at most

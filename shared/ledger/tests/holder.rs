@@ -607,6 +607,60 @@ async fn a_store_that_throttles_is_asked_again_and_named_if_it_goes_on() {
     }
 }
 
+/// Knows of every lease but one that nothing was spent from it.
+struct AllBut(Mutex<LeaseId>);
+
+impl Evidence for AllBut {
+    async fn spent_from(
+        &self,
+        _: ClientId,
+        lease: LeaseId,
+        _: Option<LeaseId>,
+    ) -> Result<Option<u64>, StoreFault> {
+        match *self.0.lock().unwrap() == lease {
+            true => Err(StoreFault::TimedOut("injected".into())),
+            false => Ok(None),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lease_of_which_nobody_can_say_anything_does_not_hold_up_the_others() {
+    let ledger = MemoryLedger::new();
+    let mint = mint();
+    let client = client_with(&ledger, &mint, 100, START_MS).await;
+    let stamp = |at_ms| Stamp { entry: mint.mint(at_ms), at_ms };
+    let lease = async |at_ms| {
+        let id: LeaseId = mint.mint(at_ms);
+        let (need, want, share, renews) = (10, 10, 1, false);
+        let (ttl_ms, window_ms, settle) = (1_000, 1_000, Vec::new());
+        let request = LeaseRequest { id, renews, need, want, share, ttl_ms, window_ms, settle };
+        ledger.lease(client, request, stamp(at_ms)).await.unwrap();
+        id
+    };
+    let silent = [lease(START_MS).await, lease(START_MS).await, lease(START_MS).await];
+    let evidence = AllBut(Mutex::new(silent[1]));
+    let lapsed_ms = START_MS + 1_000 + CLOCK_SKEW_MS;
+    assert_eq!(
+        ledger::reap(&ledger, &evidence, client, stamp(lapsed_ms)).await.unwrap().lapsed,
+        30
+    );
+    // It ends later than the others, and lapses with them being settled.
+    let later = lease(lapsed_ms - CLOCK_SKEW_MS).await;
+    let over_ms = lapsed_ms + 1_000;
+    let reaped = ledger::reap(&ledger, &evidence, client, stamp(over_ms)).await;
+    assert!(matches!(reaped, Err(LedgerError::Store(_))), "{reaped:?}");
+    let balance = assert_balances(&ledger, client);
+    assert_eq!(balance.leases[&silent[1]].state, LeaseState::Lapsed);
+    assert_eq!(balance.leases[&later].state, LeaseState::Lapsed);
+    assert_eq!((balance.accounts.suspense, balance.accounts.available), (20, 80));
+    assert_eq!(ledger.due(over_ms, 9).await.unwrap(), [client], "it is still due");
+
+    *evidence.0.lock().unwrap() = later;
+    let reaped = ledger::reap(&ledger, &evidence, client, stamp(over_ms)).await.unwrap();
+    assert_eq!(reaped.returned, 10);
+}
+
 /// What is known of one lease, or that nobody can say.
 struct Known(Result<Option<u64>, StoreFault>);
 

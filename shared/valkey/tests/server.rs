@@ -165,7 +165,7 @@ fn planned(
                 _ => None,
             }
         }
-        _ => match seen.plan_reap(stamp) {
+        _ => match seen.plan_reap(&[], stamp) {
             Plan::Commit(change, _) => Some((change, None)),
             Plan::Done(_) => None,
         },
@@ -376,7 +376,7 @@ async fn what_a_restarted_server_finds_in_its_files_is_refused() {
     ledger.open(reaped).await.unwrap();
     ledger.grant(reaped, grant(grant_id, 5), bench.stamp(START_MS)).await.unwrap();
     let seen = balance(&ledger, reaped).await;
-    let Plan::Commit(plan, _) = seen.plan_reap(bench.stamp(START_MS + DAY_MS)) else {
+    let Plan::Commit(plan, _) = seen.plan_reap(&[], bench.stamp(START_MS + DAY_MS)) else {
         panic!("a grant that ended is due");
     };
     let kept: u64 = server.ask(&["DBSIZE"]);

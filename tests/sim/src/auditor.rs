@@ -313,7 +313,7 @@ impl Auditor {
         out: impl Fn(LeaseId) -> Option<u64>,
     ) -> u64 {
         let mut orphans = self.orphans.remove(&client).unwrap_or_default();
-        let (mut sum, mut longest, mut overdue) = (0, Duration::ZERO, 0);
+        let (mut sum, mut longest, mut overdue) = (0, Duration::ZERO, Vec::new());
         orphans.retain(|orphan| {
             let Some(credits) = out(orphan.lease) else { return false };
             if !orphan.in_use {
@@ -321,12 +321,19 @@ impl Auditor {
                 longest = longest.max(at - orphan.since);
             }
             let late = at - orphan.since > BACK_WITHIN;
-            overdue += u64::from(late);
+            if late {
+                overdue.push((*orphan, credits));
+            }
             !late
         });
         self.verdict.stranded_longest = self.verdict.stranded_longest.max(longest);
-        if overdue > 0 {
-            self.find(Broken::Stranded, || format!("{client}: {overdue} leases at {at:?}"));
+        for (Orphan { lease, since, in_use }, credits) in overdue {
+            let whose = if in_use { "a Region that may live" } else { "a holder that is gone" };
+            self.find(Broken::Stranded, || {
+                format!(
+                    "{client} at {at:?}: {credits} credits in {lease} of {whose}, since {since:?}"
+                )
+            });
         }
         if !orphans.is_empty() {
             self.orphans.insert(client, orphans);

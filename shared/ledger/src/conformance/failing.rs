@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ids::{ClientId, JobId};
+use ids::{ClientId, JobId, LeaseId};
 
 use crate::balance::{Balance, Hold};
 use crate::moving::{Departure, Movable, Record, RecordPage, Region};
@@ -127,8 +127,13 @@ impl<L: Ledger> Ledger for Failing<L> {
         faulty!(self, self.inner.resolve(client, job, posted, stamp))
     }
 
-    async fn reap(&self, client: ClientId, stamp: Stamp) -> Result<Reaped, LedgerError> {
-        faulty!(self, self.inner.reap(client, stamp))
+    async fn reap_except(
+        &self,
+        client: ClientId,
+        kept: &[LeaseId],
+        stamp: Stamp,
+    ) -> Result<Reaped, LedgerError> {
+        faulty!(self, self.inner.reap_except(client, kept, stamp))
     }
 
     async fn due(&self, now_ms: i64, limit: usize) -> Result<Vec<ClientId>, LedgerError> {
