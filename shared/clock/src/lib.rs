@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use jiff::Timestamp;
 
@@ -59,15 +59,26 @@ impl Default for SystemClock {
 }
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine")]
     fn now(&self) -> Timestamp {
-        let now = Timestamp::now();
         // Stores and replies keep milliseconds; what is compared is of one kind everywhere.
-        Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+        Timestamp::from_millisecond(self.now_ms()).unwrap_or(Timestamp::MAX)
     }
 
     fn monotonic(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Without a [`Timestamp`] on the way: calls that spend credits ask for nothing else.
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine")]
+    fn now_ms(&self) -> i64 {
+        match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+            Err(before) => {
+                // The millisecond that has begun, as for times after the epoch.
+                let until = before.duration().as_nanos().div_ceil(1_000_000);
+                i64::try_from(until).map_or(i64::MIN, |until| -until)
+            }
+        }
     }
 }
 
@@ -130,6 +141,18 @@ mod tests {
         clock.skew(-2_000);
         assert_eq!(clock.now_ms(), -2_000);
         assert_eq!(clock.monotonic(), Duration::ZERO);
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the machine's time is what is looked for")]
+    fn the_system_clock_has_the_machine_s_time_in_whole_milliseconds() {
+        let clock = SystemClock::new();
+        let before = Timestamp::now().as_millisecond();
+        let (now, now_ms) = (clock.now(), clock.now_ms());
+        let after = Timestamp::now().as_millisecond();
+        assert_eq!(now, Timestamp::from_millisecond(now.as_millisecond()).unwrap());
+        assert!((before..=after).contains(&now.as_millisecond()), "{before} {now} {after}");
+        assert!((now.as_millisecond()..=after).contains(&now_ms), "{now} {now_ms} {after}");
     }
 
     #[test]
