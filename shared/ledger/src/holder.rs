@@ -147,7 +147,7 @@ impl<L: Lender> Holder<L> {
     #[must_use]
     pub fn new(ledger: Arc<L>, clock: SharedClock, mint: Arc<Mint>, policy: LeasePolicy) -> Self {
         let slots = Arc::new(HeapSlots);
-        Self { ledger, clock, mint, policy, slots, sink: None, cells: DashMap::new() }
+        Self { ledger, clock, mint, policy, slots, sink: None, cells: DashMap::default() }
     }
 
     /// Keeps tallies in `slots`, and takes over what holders that are gone have left there: it is

@@ -118,11 +118,13 @@ mod sync {
         }
     }
 
-    impl<K: Ord + Copy, V: Clone> DashMap<K, V> {
-        pub(crate) fn new() -> Self {
+    impl<K, V> Default for DashMap<K, V> {
+        fn default() -> Self {
             Self(RwLock::new(BTreeMap::new()))
         }
+    }
 
+    impl<K: Ord + Copy, V: Clone> DashMap<K, V> {
         pub(crate) fn get(&self, key: &K) -> Option<Ref<'_, K, V>> {
             let map = self.0.read().unwrap();
             map.contains_key(key).then_some(Ref(map, *key))
