@@ -171,6 +171,43 @@ async fn an_entry_waits_for_the_one_before_it_and_holds_up_nobody_else() {
     assert_eq!(it.places(one).await, [1, 2, 3, 4, 5]);
 }
 
+/// Both colours read the stream, now the one ahead and now the other; each knows its own part.
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_that_take_turns_append_every_entry_once() {
+    let it = Books::start().await;
+    let client = it.client(9).await;
+    let records = it.records().await;
+    let (opened, entries) = records.split_at(records.len() - 9);
+    assert_eq!(it.send(opened.to_vec()).await, 0);
+    let other = Context::new(&it.core);
+    for (function, part) in
+        [(&it.append, 0..3), (&other, 0..5), (&it.append, 2..6), (&other, 6..8), (&it.append, 0..9)]
+    {
+        let mut event = Event::default();
+        event.records = entries[part].to_vec();
+        assert!(handle(function, event).await.batch_item_failures.is_empty());
+    }
+    assert_eq!(it.places(client).await, (1..=9).collect::<Vec<_>>());
+    assert_eq!(it.audit(client).await, Proof::Proven { entries: 9 });
+}
+
+/// Entries are never taken away, so that a function does not look for what it has appended itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_remembers_what_it_has_appended() {
+    let it = Books::start().await;
+    let client = it.client(4).await;
+    let mut records = it.records().await;
+    let last = records.pop().unwrap();
+    assert_eq!(it.send(records).await, 0);
+    it.remove(client, 3).await;
+    let mut event = Event::default();
+    event.records = vec![last.clone()];
+    let another = Context::new(&it.core);
+    assert_eq!(handle(&another, event).await.batch_item_failures.len(), 1, "it has to look");
+    assert_eq!(it.send(vec![last]).await, 0);
+    assert_eq!(it.places(client).await, [1, 2, 4]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_add_up_is_not_appended() {
     let it = Books::start().await;

@@ -4,7 +4,8 @@
 //! balance after that one what was kept with this one. Both colours of a stage read the stream, and
 //! a stream may hand out a record again, so that most of the time an entry is there already.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::fmt;
 
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
@@ -12,19 +13,31 @@ use ids::ClientId;
 use ledger::{Journal, JournalError, Posting};
 use maas_aws::journal::{AppendError, JournalStore};
 use maas_aws::{Core, StoreError};
+use quick_cache::sync::Cache;
 use serde_dynamo::AttributeValue;
 
+/// Of how many clients a process remembers what it has appended last.
+const REMEMBERED: usize = 10_000;
+
 /// What the function works with.
-#[derive(Debug)]
 pub struct Context {
     store: JournalStore,
+    /// Journals up to an entry that this process has appended, or found there. Entries are never
+    /// altered, so that the one before the next need not be read again.
+    known: Cache<ClientId, Journal>,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("store", &self.store).finish_non_exhaustive()
+    }
 }
 
 impl Context {
     /// A context on what the process shares.
     #[must_use]
     pub fn new(core: &Core) -> Self {
-        Self { store: core.aws.journal() }
+        Self { store: core.aws.journal(), known: Cache::new(REMEMBERED) }
     }
 }
 
@@ -32,7 +45,6 @@ impl Context {
 ///
 /// One client's trouble is its own: the entries of others behind it are appended all the same.
 pub async fn handle(context: &Context, batch: Event) -> DynamoDbEventResponse {
-    let mut journals = BTreeMap::new();
     let mut stuck: BTreeSet<String> = BTreeSet::new();
     let mut response = DynamoDbEventResponse::default();
     for record in batch.records {
@@ -46,7 +58,7 @@ pub async fn handle(context: &Context, batch: Event) -> DynamoDbEventResponse {
         }
         let (client, place) = (key("client_id"), record.change.sequence_number.clone());
         if !stuck.contains(&client) {
-            let Err(error) = append(context, &mut journals, record).await else { continue };
+            let Err(error) = append(context, record).await else { continue };
             tell(&client, &error);
         }
         stuck.insert(client);
@@ -57,11 +69,7 @@ pub async fn handle(context: &Context, batch: Event) -> DynamoDbEventResponse {
     response
 }
 
-async fn append(
-    context: &Context,
-    journals: &mut BTreeMap<ClientId, Journal>,
-    record: EventRecord,
-) -> Result<(), AppendError> {
+async fn append(context: &Context, record: EventRecord) -> Result<(), AppendError> {
     let image = record.change.new_image;
     if record.event_name == "REMOVE" {
         // Nothing comes of trying again, and the proof does not see a balance that is not there.
@@ -74,27 +82,29 @@ async fn append(
     }
     let posting: Posting = serde_dynamo::from_item(image)
         .map_err(|error| StoreError::Unreadable(error.to_string()))?;
-    // What is known from this batch, unless something is missing between.
+    // Taken out while it is worked on: after a failure nothing is known. What is known does not help
+    // where something is missing between.
     let reaches = |journal: &Journal| {
         journal.totals().is_some_and(|totals| totals.seq.saturating_add(1) >= posting.seq)
     };
-    let mut journal = match journals.remove(&posting.client).filter(reaches) {
+    let known = context.known.remove(&posting.client).map(|(_, journal)| journal).filter(reaches);
+    let mut journal = match known {
         Some(journal) => journal,
         None => match before(context, &posting).await? {
             Some(journal) => journal,
-            // It is there; what follows it in this batch follows it there.
+            // It is there; what follows it follows it there.
             None => {
-                journals.insert(posting.client, Journal::after(&posting));
+                context.known.insert(posting.client, Journal::after(&posting));
                 return Ok(());
             }
         },
     };
-    // One that came before in this batch is only compared.
+    // One that came before is only compared.
     if journal.totals().is_none_or(|totals| totals.seq < posting.seq) {
         journal.read(&posting)?;
     }
     context.store.append(&posting).await?;
-    journals.insert(posting.client, journal);
+    context.known.insert(posting.client, journal);
     Ok(())
 }
 
