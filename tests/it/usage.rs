@@ -1,6 +1,7 @@
 //! Usage: counted once, whatever comes twice, late or out of order.
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_sdk_dynamodb::types::AttributeValue;
 use clock::{SystemClock, Timestamp};
 use entitlements::Plan;
 use ids::{ClientId, LeaseId, Mint};
@@ -19,7 +20,7 @@ struct Counter {
     core: Core,
     context: Context,
     mint: Mint,
-    _bench: Bench,
+    bench: Bench,
 }
 
 impl Counter {
@@ -27,7 +28,7 @@ impl Counter {
         let bench = Bench::start().await;
         let core = Core::new(bench.aws.clone(), SystemClock::shared()).unwrap();
         let context = Context::new(&core);
-        Self { core, context, mint: Mint::seeded([4; 32]), _bench: bench }
+        Self { core, context, mint: Mint::seeded([4; 32]), bench }
     }
 
     /// Hands messages to the function, and says which of them come again.
@@ -129,6 +130,72 @@ async fn many_functions_that_count_the_same_count_it_once() {
     }
     functions.join_all().await;
     assert_eq!(it.hours(client).await, [(0, spent(60, 120))]);
+}
+
+/// More clients than one transaction takes, each with two leases in two hours, told in three events
+/// a lease.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_many_clients_used_is_counted_together_as_it_is_one_by_one() {
+    let it = Counter::start().await;
+    let mut events = Vec::new();
+    let clients: Vec<ClientId> = (0..40).map(|_| it.mint.mint(1)).collect();
+    for calls in 1..=3 {
+        for (number, client) in (1..).zip(&clients) {
+            let lease = |other: i64| -> LeaseId { Mint::seeded([5; 32]).mint(number * 2 + other) };
+            events.push(event(*client, lease(0), spent(calls, 2 * calls), START_MS));
+            events.push(event(
+                *client,
+                lease(1),
+                spent(1, number.unsigned_abs()),
+                START_MS + HOUR_MS,
+            ));
+        }
+    }
+    let (together, one_by_one) = clients.split_at(30);
+    let of = |clients: &[ClientId]| -> Vec<UsageEvent> {
+        events.iter().filter(|event| clients.contains(&event.client_id)).cloned().collect()
+    };
+    assert!(it.send(&[message(&of(together))]).await.is_empty());
+    for event in of(one_by_one) {
+        assert!(it.send(&[message(&[event])]).await.is_empty());
+    }
+    // All of it once more, together with what was not told of yet.
+    let new = it.mint.mint(1);
+    let more = event(new, it.mint.mint(2), spent(9, 9), START_MS);
+    assert!(it.send(&[message(&events), message(&[more])]).await.is_empty());
+    for (number, client) in (1..).zip(&clients) {
+        assert_eq!(it.hours(*client).await, [(0, spent(3, 6)), (1, spent(1, number))]);
+    }
+    assert_eq!(it.hours(new).await, [(0, spent(9, 9))]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_cannot_be_counted_holds_up_nobody_who_shares_its_transaction() {
+    let it = Counter::start().await;
+    let clients: [ClientId; 3] = [it.mint.mint(1), it.mint.mint(1), it.mint.mint(1)];
+    let leases: [LeaseId; 3] = [it.mint.mint(2), it.mint.mint(2), it.mint.mint(2)];
+    // What is remembered of the second client's lease is nothing that this version writes.
+    it.bench
+        .aws
+        .dynamodb()
+        .put_item()
+        .table_name("memes-test-usage")
+        .item("client_id", AttributeValue::S(clients[1].to_string()))
+        .item("sk", AttributeValue::S(format!("SOURCE#{}", leases[1])))
+        .item("spending", AttributeValue::S("much".to_owned()))
+        .send()
+        .await
+        .unwrap();
+    let bodies: Vec<String> = clients
+        .iter()
+        .zip(leases)
+        .map(|(client, lease)| message(&[event(*client, lease, spent(1, 2), START_MS)]))
+        .collect();
+    assert_eq!(it.send(&bodies).await, ["1"]);
+    for (client, counted) in clients.iter().zip([true, false, true]) {
+        let expected = if counted { vec![(0, spent(1, 2))] } else { Vec::new() };
+        assert_eq!(it.hours(*client).await, expected);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,7 +29,7 @@ impl Context {
 /// Counts the events of one batch. Messages that were not counted to the end come again, which
 /// counts nothing twice; those that cannot be read end in the dead-letter queue.
 pub async fn handle(context: &Context, batch: SqsEvent) -> SqsBatchResponse {
-    let mut clients: BTreeMap<ClientId, Vec<UsageEvent>> = BTreeMap::new();
+    let mut all: Vec<UsageEvent> = Vec::new();
     let mut failed: BTreeSet<String> = BTreeSet::new();
     let mut sent_in: BTreeMap<ClientId, BTreeSet<String>> = BTreeMap::new();
     for message in batch.records {
@@ -38,7 +38,7 @@ pub async fn handle(context: &Context, batch: SqsEvent) -> SqsBatchResponse {
             Ok(events) => {
                 for event in events {
                     sent_in.entry(event.client_id).or_default().insert(id.clone());
-                    clients.entry(event.client_id).or_default().push(event);
+                    all.push(event);
                 }
             }
             Err(error) => {
@@ -47,7 +47,7 @@ pub async fn handle(context: &Context, batch: SqsEvent) -> SqsBatchResponse {
             }
         }
     }
-    for client in count(context, &clients).await {
+    for client in count(context, &all).await {
         failed.extend(sent_in.remove(&client).unwrap_or_default());
     }
     let mut response = SqsBatchResponse::default();
@@ -62,26 +62,18 @@ pub async fn handle(context: &Context, batch: SqsEvent) -> SqsBatchResponse {
 /// Counts the events of one batch that came by way of Kafka, and says which were not counted, by
 /// their positions. Those come again, which counts nothing twice.
 pub async fn count_events(context: &Context, events: Vec<UsageEvent>) -> BTreeSet<usize> {
-    let mut clients: BTreeMap<ClientId, Vec<UsageEvent>> = BTreeMap::new();
-    for event in &events {
-        clients.entry(event.client_id).or_default().push(event.clone());
-    }
-    let failed = count(context, &clients).await;
+    let failed = count(context, &events).await;
     let positions = events.iter().enumerate();
     positions.filter(|(_, event)| failed.contains(&event.client_id)).map(|(at, _)| at).collect()
 }
 
-/// Counts events, in one transaction a client however many there are, and says whose were not.
-async fn count(
-    context: &Context,
-    clients: &BTreeMap<ClientId, Vec<UsageEvent>>,
-) -> BTreeSet<ClientId> {
-    let now_ms = context.core.clock.now_ms();
+/// Counts events, and says whose were not.
+async fn count(context: &Context, events: &[UsageEvent]) -> BTreeSet<ClientId> {
     let mut failed = BTreeSet::new();
-    for (client, events) in clients {
-        if let Err(error) = context.usage.count(*client, events, now_ms).await {
-            tracing::warn!(client.id = %client, %error, "usage was not counted");
-            failed.insert(*client);
+    for it in context.usage.count(events, context.core.clock.now_ms()).await {
+        for client in it.clients {
+            tracing::warn!(client.id = %client, error = %it.error, "usage was not counted");
+            failed.insert(client);
         }
     }
     failed

@@ -3,8 +3,11 @@
 //! Events are totals per source. For each source the table remembers the greatest total that was
 //! counted, and what an event says beyond it is added to the client's hour, both in one
 //! transaction. So an event that says nothing new changes nothing.
+//!
+//! Clients that have nothing to do with each other share a transaction: each request costs time,
+//! here and there, whatever is in it. A transaction that is refused is made again client by client.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, TransactWriteItem, Update};
@@ -44,8 +47,36 @@ pub struct Hour {
 /// What is remembered of a source.
 #[derive(Debug, Serialize, Deserialize)]
 struct Counted {
+    client_id: ClientId,
     sk: String,
     spending: Spending,
+}
+
+/// What events say of a source.
+#[derive(Debug)]
+struct Told {
+    client: ClientId,
+    /// The name of its item.
+    source: String,
+    /// The greatest totals.
+    spending: Spending,
+    /// The time of the newest.
+    at_ms: i64,
+}
+
+/// Clients of whom not all was counted.
+#[derive(Debug)]
+pub struct NotCounted {
+    /// Whose usage it is.
+    pub clients: BTreeSet<ClientId>,
+    /// Why.
+    pub error: StoreError,
+}
+
+impl NotCounted {
+    fn new(told: &[Told], error: StoreError) -> Self {
+        Self { clients: told.iter().map(|told| told.client).collect(), error }
+    }
 }
 
 /// The table of usage.
@@ -62,60 +93,47 @@ impl UsageStore {
         Self { client, table }
     }
 
-    /// Counts what `events`, all of one client, say that was not counted before.
-    ///
-    /// # Errors
-    /// [`StoreError`] if some of it was not counted. All of it may be told again.
-    pub async fn count(
-        &self,
-        client: ClientId,
-        events: &[UsageEvent],
-        now_ms: i64,
-    ) -> Result<(), StoreError> {
+    /// Counts what `events` say that was not counted before, of many clients in one transaction, and
+    /// says of which clients not all was counted. Whatever is told again is counted once.
+    pub async fn count(&self, events: &[UsageEvent], now_ms: i64) -> Vec<NotCounted> {
         // Of several events of a source the greatest totals say it all; the time of the newest is
         // the hour that it is counted in.
-        let mut latest: BTreeMap<String, (Spending, i64)> = BTreeMap::new();
-        for event in events.iter().filter(|event| event.client_id == client) {
+        let mut latest: BTreeMap<(ClientId, String), (Spending, i64)> = BTreeMap::new();
+        for event in events {
             let known = latest
-                .entry(source_key(event.source, event.escrow))
+                .entry((event.client_id, source_key(event.source, event.escrow)))
                 .or_insert((event.spending, event.at_ms));
             *known = (known.0.max(&event.spending), known.1.max(event.at_ms));
         }
-        let latest: Vec<_> = latest.into_iter().collect();
-        for sources in latest.chunks(SOURCES_AT_ONCE) {
-            self.count_sources(client, sources, now_ms).await?;
+        let latest: Vec<Told> = latest
+            .into_iter()
+            .map(|((client, source), (spending, at_ms))| Told { client, source, spending, at_ms })
+            .collect();
+        let mut not_counted = Vec::new();
+        for told in latest.chunks(SOURCES_AT_ONCE) {
+            match self.try_to_count(told, now_ms).await {
+                Ok(()) => {}
+                // Each client alone would wait in vain for the same store.
+                Err(Refused::Store(error @ StoreError::TimedOut(_))) => {
+                    not_counted.push(NotCounted::new(told, error));
+                }
+                // What is in one client's way is not in the others'.
+                Err(_) => {
+                    for told in told.chunk_by(|one, next| one.client == next.client) {
+                        if let Err(error) = self.count_alone(told, now_ms).await {
+                            not_counted.push(NotCounted::new(told, error));
+                        }
+                    }
+                }
+            }
         }
-        Ok(())
+        not_counted
     }
 
-    async fn count_sources(
-        &self,
-        client: ClientId,
-        sources: &[(String, (Spending, i64))],
-        now_ms: i64,
-    ) -> Result<(), StoreError> {
+    /// Counts what is told of one client, however often others are in the way.
+    async fn count_alone(&self, told: &[Told], now_ms: i64) -> Result<(), StoreError> {
         for _ in 0..TRIES_MAX {
-            let counted = self.counted(client, sources.iter().map(|(source, _)| source)).await?;
-            let mut parts = Vec::new();
-            let mut hours: BTreeMap<i64, Spending> = BTreeMap::new();
-            for (source, (spending, at_ms)) in sources {
-                let before = counted.get(source);
-                let new = spending.beyond(before.unwrap_or(&Spending::default()));
-                if new == Spending::default() {
-                    continue;
-                }
-                let total = before.map_or(*spending, |before| before.max(spending));
-                parts.push(self.remember(client, source, before, &total, now_ms)?);
-                let hour = hours.entry(at_ms.div_euclid(HOUR_MS)).or_default();
-                *hour = hour.plus(&new);
-            }
-            for (hour, spending) in &hours {
-                parts.push(self.add(client, *hour, spending)?);
-            }
-            if parts.is_empty() {
-                return Ok(());
-            }
-            match transact(&self.client, parts).await {
+            match self.try_to_count(told, now_ms).await {
                 Ok(()) => return Ok(()),
                 // Somebody else counted one of the sources meanwhile.
                 Err(Refused::Conditions(_)) => {}
@@ -126,13 +144,33 @@ impl UsageStore {
         Err(StoreError::Throttled("the usage of a client is contended".to_owned()))
     }
 
+    /// Counts what is told in one transaction.
+    async fn try_to_count(&self, told: &[Told], now_ms: i64) -> Result<(), Refused> {
+        let counted = self.counted(told).await.map_err(Refused::Store)?;
+        let mut parts = Vec::new();
+        let mut hours: BTreeMap<(ClientId, i64), Spending> = BTreeMap::new();
+        for told in told {
+            let before = counted.get(&(told.client, told.source.clone()));
+            let new = told.spending.beyond(before.unwrap_or(&Spending::default()));
+            if new == Spending::default() {
+                continue;
+            }
+            parts.push(self.remember(told, before, now_ms).map_err(Refused::Store)?);
+            let hour = hours.entry((told.client, told.at_ms.div_euclid(HOUR_MS))).or_default();
+            *hour = hour.plus(&new);
+        }
+        for ((client, hour), spending) in &hours {
+            parts.push(self.add(*client, *hour, spending).map_err(Refused::Store)?);
+        }
+        if parts.is_empty() { Ok(()) } else { transact(&self.client, parts).await }
+    }
+
     /// What was counted of some sources before.
     async fn counted(
         &self,
-        client: ClientId,
-        sources: impl Iterator<Item = &String>,
-    ) -> Result<HashMap<String, Spending>, StoreError> {
-        let keys: Vec<_> = sources.map(|source| key(client, source)).collect();
+        told: &[Told],
+    ) -> Result<HashMap<(ClientId, String), Spending>, StoreError> {
+        let keys: Vec<_> = told.iter().map(|told| key(told.client, &told.source)).collect();
         let mut wanted = KeysAndAttributes::builder()
             .consistent_read(true)
             .set_keys(Some(keys))
@@ -151,7 +189,7 @@ impl UsageStore {
                 output.responses.and_then(|mut of| of.remove(&self.table)).unwrap_or_default()
             {
                 let record: Counted = read(item)?;
-                counted.insert(record.sk, record.spending);
+                counted.insert((record.client_id, record.sk), record.spending);
             }
             match output.unprocessed_keys.and_then(|mut of| of.remove(&self.table)) {
                 Some(rest) => wanted = rest,
@@ -159,21 +197,20 @@ impl UsageStore {
             }
             pause().await;
         }
-        Err(StoreError::Throttled("the usage of a client is not read to the end".to_owned()))
+        Err(StoreError::Throttled("what was counted is not read to the end".to_owned()))
     }
 
     /// The part of a transaction that remembers what was counted of a source. Nobody may have
     /// counted any of it since it was read.
     fn remember(
         &self,
-        client: ClientId,
-        source: &str,
+        told: &Told,
         before: Option<&Spending>,
-        total: &Spending,
         now_ms: i64,
     ) -> Result<TransactWriteItem, StoreError> {
-        let mut item = key(client, source);
-        item.insert("spending".to_owned(), attribute(total)?);
+        let total = before.map_or(told.spending, |before| before.max(&told.spending));
+        let mut item = key(told.client, &told.source);
+        item.insert("spending".to_owned(), attribute(&total)?);
         item.insert("ttl".to_owned(), n(now_ms / 1_000 + REMEMBERED_FOR_S));
         let mut put = Put::builder().table_name(&self.table).set_item(Some(item));
         put = match before {
