@@ -1,8 +1,10 @@
 //! Says what the code is, for checks that are not written in Rust: `describe openapi` is the
-//! document that the service serves, `describe schema` the tables that it works on.
+//! document that the service serves, `describe schema` the tables that it works on, `describe sources`
+//! how the local stack feeds functions from queues and streams.
 
 use std::process::ExitCode;
 
+use local::service::{JOURNAL_BATCH, USAGE_BATCH, USAGE_WINDOW};
 use maas_aws::schema::{Key, TABLES};
 use serde_json::{Value, json};
 
@@ -11,8 +13,9 @@ fn main() -> ExitCode {
     let text = match what.as_str() {
         "openapi" => edge::openapi::text().to_owned(),
         "schema" => schema().to_string(),
+        "sources" => sources().to_string(),
         _ => {
-            eprintln!("say `openapi` or `schema`");
+            eprintln!("say `openapi`, `schema` or `sources`");
             return ExitCode::FAILURE;
         }
     };
@@ -52,4 +55,12 @@ fn schema() -> Value {
         })
         .collect();
     json!({ "tables": tables })
+}
+
+/// By function, the most messages or records of a batch, and how many seconds it waits for more.
+fn sources() -> Value {
+    json!({
+        "journal-append": { "batch_size": JOURNAL_BATCH, "window_s": 0 },
+        "usage-settle": { "batch_size": USAGE_BATCH, "window_s": USAGE_WINDOW.as_secs() },
+    })
 }

@@ -85,6 +85,9 @@ pub struct StackOptions {
     pub kafka_servers: Option<String>,
     /// Whether data is kept in files, as `cargo run` does, rather than in memory.
     pub in_files: bool,
+    /// How long usage events wait for others to be counted with; nothing, where a test waits for
+    /// what is counted.
+    pub usage_window: Duration,
 }
 
 /// The whole service, on a port of its own.
@@ -120,6 +123,7 @@ impl Stack {
             valkey_url: options.valkey_url.clone(),
             region: options.region.clone(),
             other_regions: options.other_regions.clone(),
+            usage_window: options.usage_window,
             kafka_servers: options.kafka_servers.clone(),
         };
         let service = Service::start(config).await.expect("the service starts");

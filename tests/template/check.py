@@ -1,13 +1,15 @@
 """Holds template.yaml to its linters and to the code that it deploys.
 
     pip install -r tests/template/requirements.txt
-    python tests/template/check.py --openapi FILE --schema FILE
+    python tests/template/check.py --openapi FILE --schema FILE --sources FILE
 
 --openapi  the document that the service serves at /openapi.json.
 --schema   the tables that the code works on:
            {"tables": [{"name": "ledger", "partition": ["client_id", "S"], "sort": ["sk", "S"],
                         "indexes": [{"name": "due", "partition": [..], "sort": [..]}],
                         "ttl": null, "stream": "NEW_IMAGE"}]}
+--sources  how the local stack feeds functions from queues and streams:
+           {"usage-settle": {"batch_size": 1000, "window_s": 5}}
 
 Works without a network and without AWS credentials. Exits with 1 if any check fails.
 """
@@ -272,6 +274,35 @@ def check_folders(template, _options):
     return problems
 
 
+def check_sources(template, options):
+    """Lambda gathers messages and records as the local stack does."""
+    theirs = json.loads(options.sources.read_text(encoding="utf-8"))
+    mappings = {
+        resource["Properties"]["FunctionName"]["Ref"].removesuffix(".Alias"): resource["Properties"]
+        for resource in template.written["Resources"].values()
+        if resource["Type"] == "AWS::Lambda::EventSourceMapping"
+    }
+    problems = []
+    for name, wanted in theirs.items():
+        logical = "".join(part.capitalize() for part in name.split("-"))
+        if logical not in mappings:
+            problems.append(f"{name} has no event source in the template")
+            continue
+        mapping = mappings[logical]
+        ours = {
+            "batch_size": mapping.get("BatchSize"),
+            "window_s": mapping.get("MaximumBatchingWindowInSeconds", 0),
+        }
+        problems += [
+            f"{name}: {part} is {ours[part]} in the template, {value} in {options.sources.name}"
+            for part, value in wanted.items()
+            if ours.get(part) != value
+        ]
+    if not theirs:
+        problems.append(f"{options.sources.name} has no sources at all")
+    return problems
+
+
 def check_environment(template, _options):
     """Functions are told what the code reads, and nothing else."""
     source = (ROOT / "shared/aws/src/config.rs").read_text(encoding="utf-8")
@@ -370,6 +401,7 @@ CHECKS = [
     ("limits of routes", check_route_settings),
     ("tables", check_tables),
     ("functions and their folders", check_folders),
+    ("event sources", check_sources),
     ("environment variables", check_environment),
     ("privileges", check_privileges),
     ("rollback", check_rollback),
@@ -381,6 +413,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--openapi", type=Path, required=True, metavar="FILE")
     parser.add_argument("--schema", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--sources", type=Path, required=True, metavar="FILE")
     parser.add_argument("--template", type=Path, default=ROOT / "template.yaml", metavar="FILE")
     options = parser.parse_args()
 

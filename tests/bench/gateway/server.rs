@@ -15,7 +15,7 @@ use http_body_util::Full;
 use hyper::service::service_fn;
 use ids::ClientId;
 use local::server::{Phase, serve};
-use local::service::LOG;
+use local::service::{LOG, USAGE_WINDOW};
 use maas_aws::telemetry::{LogFormat, start};
 use rustix::time::{ClockId, clock_gettime};
 use serde::de::DeserializeOwned;
@@ -104,7 +104,8 @@ fn read<T: DeserializeOwned>(answers: &mut BufReader<ChildStdout>) -> T {
 /// Serves the whole service to one client with an agreed rate and to `clients` others.
 pub(crate) fn memes(clients: usize) {
     start(LogFormat::Text, LOG);
-    let options = StackOptions { in_files: true, ..StackOptions::default() };
+    let options =
+        StackOptions { in_files: true, usage_window: USAGE_WINDOW, ..StackOptions::default() };
     runtime().block_on(Stack::run_with(options, async |stack| {
         let accounts = accounts(stack, 1 + clients).await;
         let address = stack.base_url().trim_start_matches("http://").parse();

@@ -284,3 +284,81 @@ async fn the_poller_waits_for_a_queue_that_is_not_there_yet() {
     eventually("the message is handled", || async { (seen.times("one") == 1).then_some(()) }).await;
     poller.shutdown(MINUTE).await.expect("nothing is left");
 }
+
+/// The bodies of each event that a handler is given.
+type Batches = Arc<Mutex<Vec<Vec<String>>>>;
+
+/// A poller that gathers up to `batch_size` messages for a minute, and what it has handed out.
+fn start_gathering(clients: &Clients, queue: &str, batch_size: u16) -> (SqsPoller, Batches) {
+    let config = SqsPollerConfig { batch_size, window: MINUTE, ..SqsPollerConfig::new(queue) };
+    let batches = Batches::default();
+    let poller = SqsPoller::start(clients.sqs.clone(), config, {
+        let batches = Arc::clone(&batches);
+        move |event: SqsEvent| {
+            let bodies = event.records.into_iter().filter_map(|record| record.body);
+            batches.lock().expect("no panic in here").push(bodies.collect());
+            async { Ok::<_, String>(SqsBatchResponse::default()) }
+        }
+    });
+    (poller, batches)
+}
+
+fn sizes(batches: &Batches) -> Vec<usize> {
+    batches.lock().expect("no panic in here").iter().map(Vec::len).collect()
+}
+
+async fn send_many(clients: &Clients, queue: &str, messages: usize) {
+    for number in 0..messages {
+        send(&clients.sqs, queue, &number.to_string()).await;
+    }
+}
+
+/// A window is open: what began it is in the poller's hands.
+async fn gathering(clients: &Clients, queue: &str) {
+    eventually("a batch is begun", || async {
+        (counts(&clients.sqs, queue).await.1 > 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_comes_while_a_window_is_open_is_one_batch_and_a_hurry_ends_it() {
+    let (_stores, clients) = clients::start().await;
+    let queue = create_queue(&clients.sqs, "usage", &[]).await;
+    send_many(&clients, &queue, 3).await;
+    let (poller, batches) = start_gathering(&clients, &queue, 100);
+    gathering(&clients, &queue).await;
+    send_many(&clients, &queue, 25).await;
+    assert_eq!(sizes(&batches), [0; 0], "the window is open");
+    poller.hurry();
+    emptied(&clients, &queue).await;
+    assert_eq!(sizes(&batches), [28]);
+    // From then on nothing waits.
+    send(&clients.sqs, &queue, "late").await;
+    emptied(&clients, &queue).await;
+    assert_eq!(sizes(&batches), [28, 1]);
+    poller.shutdown(MINUTE).await.expect("nothing is left");
+}
+
+#[tokio::test]
+async fn a_shutdown_ends_a_window_and_handles_its_batch() {
+    let (_stores, clients) = clients::start().await;
+    let queue = create_queue(&clients.sqs, "usage", &[]).await;
+    send_many(&clients, &queue, 2).await;
+    let (poller, batches) = start_gathering(&clients, &queue, 100);
+    gathering(&clients, &queue).await;
+    poller.shutdown(MINUTE).await.expect("nothing is left");
+    assert_eq!(counts(&clients.sqs, &queue).await, (0, 0));
+    assert_eq!(sizes(&batches).iter().sum::<usize>(), 2);
+}
+
+#[tokio::test]
+async fn a_full_batch_waits_for_nothing() {
+    let (_stores, clients) = clients::start().await;
+    let queue = create_queue(&clients.sqs, "usage", &[]).await;
+    send_many(&clients, &queue, 20).await;
+    let (poller, batches) = start_gathering(&clients, &queue, 10);
+    emptied(&clients, &queue).await;
+    assert_eq!(sizes(&batches), [10, 10]);
+    poller.shutdown(MINUTE).await.expect("nothing is left");
+}

@@ -25,13 +25,19 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 /// How often the deletion of processed messages is tried before they are left to come again.
 const DELETE_ATTEMPTS: u32 = 5;
 
+/// The most messages that one request receives or deletes.
+const MESSAGES_AT_ONCE: usize = 10;
+
 /// How a queue is read.
 #[derive(Debug, Clone)]
 pub struct SqsPollerConfig {
     /// The queue's URL.
     pub queue_url: String,
-    /// The most messages in one event, 1 to 10.
-    pub batch_size: u8,
+    /// The most messages in one event, 1 to 10,000.
+    pub batch_size: u16,
+    /// How long a batch that is not full waits for more messages after its first one, as Lambda's
+    /// `MaximumBatchingWindowInSeconds` says. What comes meanwhile is left in the queue.
+    pub window: Duration,
     /// The most handlers at work at the same time, at least 1.
     pub concurrency: usize,
     /// How long one request waits for messages, in whole seconds from 1 to 20.
@@ -41,12 +47,14 @@ pub struct SqsPollerConfig {
 }
 
 impl SqsPollerConfig {
-    /// Reads `queue_url` in batches of up to 10, with two handlers that may take 15 minutes each.
+    /// Reads `queue_url` in batches of up to 10 that wait for nothing, with two handlers that may
+    /// take 15 minutes each.
     #[must_use]
     pub fn new(queue_url: impl Into<String>) -> Self {
         Self {
             queue_url: queue_url.into(),
             batch_size: 10,
+            window: Duration::ZERO,
             concurrency: 2,
             wait: Duration::from_secs(20),
             handler_timeout: Duration::from_secs(15 * 60),
@@ -78,6 +86,7 @@ pub struct Unfinished {
 #[derive(Debug)]
 pub struct SqsPoller {
     stop: watch::Sender<bool>,
+    hurry: watch::Sender<bool>,
     receiving: JoinHandle<JoinSet<()>>,
 }
 
@@ -90,18 +99,27 @@ impl SqsPoller {
         E: fmt::Display + Send + 'static,
     {
         let (stop, stopped) = watch::channel(false);
+        let (hurry, hurried) = watch::channel(false);
         let span = tracing::info_span!("sqs_poller", queue.url = %config.queue_url);
-        let poller = Arc::new(Poller { client, config, handler: Arc::new(handler) });
-        Self { stop, receiving: tokio::spawn(receive(poller, stopped).instrument(span)) }
+        let poller = Arc::new(Poller { client, config, handler: Arc::new(handler), hurried });
+        Self { stop, hurry, receiving: tokio::spawn(receive(poller, stopped).instrument(span)) }
     }
 
-    /// Stops receiving and waits for the handlers at work, up to `deadline`.
+    /// Ends the window of the batch at hand, and has those that follow wait for nothing: for a
+    /// service that stops and wants the queue empty first.
+    pub fn hurry(&self) {
+        self.hurry.send_replace(true);
+    }
+
+    /// Stops receiving and waits for the handlers at work, up to `deadline`. A batch whose window
+    /// is open is handled at once.
     ///
     /// # Errors
     ///
     /// [`Unfinished`] when the deadline passed first. What these handlers were given comes again
     /// when its visibility timeout ends.
     pub async fn shutdown(self, deadline: Duration) -> Result<(), Unfinished> {
+        self.hurry();
         finish(self.stop, self.receiving, deadline).await
     }
 }
@@ -131,6 +149,7 @@ struct Poller<H> {
     client: Client,
     config: SqsPollerConfig,
     handler: Arc<H>,
+    hurried: watch::Receiver<bool>,
 }
 
 /// What every message of a queue says of its origin.
@@ -168,7 +187,8 @@ where
                 return handlers;
             }
         };
-        if let Some((slot, (source, messages))) = batch {
+        if let Some((slot, (source, mut messages))) = batch {
+            poller.fill(&mut messages).await;
             let poller = Arc::clone(&poller);
             handlers.spawn(process(poller, source, messages, slot).in_current_span());
         }
@@ -195,20 +215,9 @@ impl<H> Poller<H> {
         };
         let asked_at = Instant::now();
         let wait_s = self.config.wait.as_secs().clamp(1, 20);
-        let received = self
-            .client
-            .receive_message()
-            .queue_url(&self.config.queue_url)
-            .max_number_of_messages(i32::from(self.config.batch_size.clamp(1, 10)))
-            .wait_time_seconds(i32::try_from(wait_s).unwrap_or(20))
-            .message_system_attribute_names(MessageSystemAttributeName::All)
-            .message_attribute_names("All")
-            .send()
-            .await;
-        match received {
-            Ok(output) => {
+        match self.ask(self.batch_size(), i32::try_from(wait_s).unwrap_or(20)).await {
+            Ok(messages) => {
                 backoff.reset();
-                let messages = output.messages.unwrap_or_default();
                 if messages.is_empty() {
                     // A queue that does not hold the request, as one that is being shut down,
                     // must not be asked without a pause.
@@ -220,12 +229,52 @@ impl<H> Poller<H> {
                 Some((known, messages))
             }
             Err(error) => {
-                let error = DisplayErrorContext(&error).to_string();
                 tracing::warn!(error, "messages could not be received");
                 backoff.wait().await;
                 None
             }
         }
+    }
+
+    /// Lets the window of a batch pass, and adds what the queue has then.
+    async fn fill(&self, messages: &mut Vec<Message>) {
+        if self.config.window.is_zero() || messages.len() >= self.batch_size() {
+            return;
+        }
+        // Over when somebody is in a hurry, or nobody has the poller any more.
+        let mut hurried = self.hurried.clone();
+        let _ = timeout(self.config.window, hurried.wait_for(|hurried| *hurried)).await;
+        while messages.len() < self.batch_size() {
+            match self.ask(self.batch_size() - messages.len(), 0).await {
+                Ok(more) if more.is_empty() => return,
+                Ok(more) => messages.extend(more),
+                Err(error) => {
+                    tracing::warn!(error, "a batch is handled without what may follow it");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Receives up to `limit` messages, and waits so many seconds for the first of them.
+    async fn ask(&self, limit: usize, wait_s: i32) -> Result<Vec<Message>, String> {
+        let limit = limit.min(MESSAGES_AT_ONCE);
+        let received = self
+            .client
+            .receive_message()
+            .queue_url(&self.config.queue_url)
+            .max_number_of_messages(i32::try_from(limit).unwrap_or(1))
+            .wait_time_seconds(wait_s)
+            .message_system_attribute_names(MessageSystemAttributeName::All)
+            .message_attribute_names("All")
+            .send()
+            .await;
+        let received = received.map_err(|error| DisplayErrorContext(&error).to_string())?;
+        Ok(received.messages.unwrap_or_default())
+    }
+
+    fn batch_size(&self) -> usize {
+        usize::from(self.config.batch_size).max(1)
     }
 
     async fn source(&self) -> Result<Source, String> {
@@ -288,7 +337,9 @@ async fn process<H, F, E>(
             if failed > 0 {
                 tracing::info!(failed, batch = receipts.len(), "messages will come again");
             }
-            delete(&poller.client, &poller.config.queue_url, done).await;
+            for done in done.chunks(MESSAGES_AT_ONCE) {
+                delete(&poller.client, &poller.config.queue_url, done.to_vec()).await;
+            }
         }
         Err(error) => {
             tracing::warn!(error, batch = receipts.len(), "a batch will come again");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 use clap::builder::NonEmptyStringValueParser;
 use local::demo::Demo;
-use local::service::{LOG, Service, ServiceConfig};
+use local::service::{LOG, Service, ServiceConfig, USAGE_WINDOW};
 use maas_aws::telemetry::{LogFormat, start};
 
 /// Memes as a Service on this machine: the API, its stores and the studio, in one process.
@@ -80,6 +80,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error + Sen
     let service = Service::start(config).await?;
     say(&welcome(service.demo(), &arguments));
     stop.as_mut().await;
+        usage_window: USAGE_WINDOW,
     say("\nStopping: finishing what is at work and giving leased credits back.");
     service.shutdown().await;
     Ok(())

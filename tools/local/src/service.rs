@@ -48,6 +48,16 @@ const FILL_EVERY: Duration = Duration::from_secs(1);
 /// How often leases are looked after, as often as in production.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
 
+/// How many messages with usage events are counted together at most, as in production.
+pub const USAGE_BATCH: u16 = 1_000;
+
+/// How long usage events wait for others to be counted with, as in production. Shorter by far than
+/// holders keep their counts for when the queue in this process dies with it.
+pub const USAGE_WINDOW: Duration = Duration::from_secs(5);
+
+/// How many entries are appended to the journal together at most, as in production.
+pub const JOURNAL_BATCH: usize = 100;
+
 /// How often balances are proven, as often as in production.
 const PROVE_EVERY: Duration = Duration::from_secs(3_600);
 
@@ -75,6 +85,9 @@ pub struct ServiceConfig {
     pub region: Option<String>,
     /// The stage's other Regions, each with its DynamoDB's URL.
     pub other_regions: BTreeMap<String, String>,
+    /// How long usage events wait for others to be counted with: [`USAGE_WINDOW`], or nothing where a
+    /// test waits for what is counted.
+    pub usage_window: Duration,
     /// Kafka brokers, as `host:port` with commas between, that usage events go by way of.
     pub kafka_servers: Option<String>,
 }
@@ -166,7 +179,7 @@ impl Service {
         let (phase, watched) = watch::channel(Phase::Serving);
         let gateway = tokio::spawn(server::serve(listener, gateway, watched));
 
-        let pollers = poll(&platform, &queues);
+        let pollers = poll(&platform, &queues, config.usage_window);
         let kafka = config.kafka_servers.as_deref();
         let kafka = kafka.map(|servers| kafka::Source::start(servers, &platform)).transpose()?;
         let journal = journal(&platform, &stores, &queues, &config);
@@ -201,6 +214,9 @@ impl Service {
             }
         }
         self.platform.meter.holder().drain().await;
+        for poller in &self.pollers {
+            poller.hurry();
+        }
         if tokio::time::timeout(DRAIN, usage_counted(&self.platform)).await.is_err() {
             tracing::warn!("some usage was not counted");
         }
@@ -316,7 +332,7 @@ async fn usage_counted(platform: &Platform) {
 }
 
 /// Feeds the functions of the queues.
-fn poll(platform: &Platform, queues: &Queues) -> Vec<SqsPoller> {
+fn poll(platform: &Platform, queues: &Queues, usage_window: Duration) -> Vec<SqsPoller> {
     let worker = Arc::new(generation_worker::Context::new(&platform.core, Composer::new()));
     let refund = Arc::new(generation_refund::Context::new(&platform.core));
     let settle = Arc::new(usage_settle::Context::new(&platform.core));
@@ -337,7 +353,11 @@ fn poll(platform: &Platform, queues: &Queues) -> Vec<SqsPoller> {
         }),
         SqsPoller::start(
             platform.core.aws.sqs_long_polling(),
-            SqsPollerConfig::new(&queues.usage),
+            SqsPollerConfig {
+                batch_size: USAGE_BATCH,
+                window: usage_window,
+                ..SqsPollerConfig::new(&queues.usage)
+            },
             move |event| {
                 let settle = Arc::clone(&settle);
                 async move { Ok::<_, String>(usage_settle::handle(&settle, event).await) }
@@ -356,6 +376,7 @@ fn journal(
     let aws = &platform.core.aws;
     let append = Arc::new(journal_append::Context::new(&platform.core));
     let config = StreamPollerConfig {
+        batch_size: JOURNAL_BATCH,
         checkpoint: (!config.memory).then(|| config.data_dir.join("journal.checkpoint")),
         dead_letters: Some((aws.sqs(), queues.journal_dead.clone())),
         ..StreamPollerConfig::new(aws.config().table(schema::LEDGER))

@@ -221,13 +221,16 @@ fn template() -> Result<()> {
         Ok(path)
     };
     let (openapi, schema) = (describe("openapi")?, describe("schema")?);
+    let sources = describe("sources")?;
     shell::run(
         shell::command(python)
             .arg(file("tests/template/check.py"))
             .arg("--openapi")
             .arg(openapi)
             .arg("--schema")
-            .arg(schema),
+            .arg(schema)
+            .arg("--sources")
+            .arg(sources),
     )
 }
 
