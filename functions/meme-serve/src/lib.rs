@@ -9,7 +9,7 @@ use catalogue::{Catalogue, Choice, Selection, TemplateId, TopicId};
 use edge::models::{FallbackReason, MemeFormat, MemeQuery, MemeView, TierRequest};
 use edge::{Body, FieldError, Problem, RateLimits, Request, Response, query_params, reply};
 use entitlements::{Scope, TierDecision, decide_tier};
-use gate::{Caller, Operation, Platform};
+use gate::{Caller, Meter, Operation, Platform};
 use generations::{NORMAL_MEME_CREDITS, POOLED_AI_MEME_CREDITS};
 use http::StatusCode;
 use views::Memes;
@@ -51,10 +51,47 @@ struct Wanted {
 /// # Errors
 /// The problem that the client is told; a denied call costs nothing.
 pub async fn handle(context: &Context, request: Request) -> Result<Response<Body>, Problem> {
+    handle_for(context, &*context.platform.meter, request).await
+}
+
+/// Charges calls: the meter, or what a benchmark has in its place.
+pub trait Charge: Sync {
+    /// Charges a call that cannot fail any more, for what it asked.
+    ///
+    /// # Errors
+    /// The problem that the caller is told; nothing was charged then.
+    fn charge(
+        &self,
+        caller: &Caller,
+        operation: Operation,
+        credits: u64,
+    ) -> impl Future<Output = Result<RateLimits, Problem>> + Send;
+}
+
+impl Charge for Meter {
+    fn charge(
+        &self,
+        caller: &Caller,
+        operation: Operation,
+        credits: u64,
+    ) -> impl Future<Output = Result<RateLimits, Problem>> + Send {
+        Self::charge(self, caller, operation, credits)
+    }
+}
+
+/// Serves one meme, for a charge that `meter` makes.
+///
+/// # Errors
+/// As [`handle`].
+pub async fn handle_for<M: Charge>(
+    context: &Context,
+    meter: &M,
+    request: Request,
+) -> Result<Response<Body>, Problem> {
     let caller = context.platform.gate.admit(&request, Scope::MemesRead).await?;
     let query: MemeQuery = query_params(&request)?;
     let wanted = wanted(context.catalogue, &query)?;
-    let (view, limits) = serve(context, &caller, &query, &wanted).await?;
+    let (view, limits) = serve(context, meter, &caller, &query, &wanted).await?;
     let mut response = match query.format {
         MemeFormat::Json => reply::json(StatusCode::OK, &view)?,
         MemeFormat::Image => reply::found(&view.url)?,
@@ -63,14 +100,15 @@ pub async fn handle(context: &Context, request: Request) -> Result<Response<Body
     Ok(response)
 }
 
-async fn serve(
+async fn serve<M: Charge>(
     context: &Context,
+    meter: &M,
     caller: &Caller,
     query: &MemeQuery,
     wanted: &Wanted,
 ) -> Result<(MemeView, RateLimits), Problem> {
     let fallback = match decide_tier(requested(query), &caller.entitlement, caller.now) {
-        Ok(TierDecision::Ai) => match pooled(context, caller, wanted).await? {
+        Ok(TierDecision::Ai) => match pooled(context, meter, caller, wanted).await? {
             Pooled::Served(view, limits) => return Ok((*view, limits)),
             Pooled::Not(reason) => Some(reason),
         },
@@ -82,8 +120,7 @@ async fn serve(
         }
     };
     let choice = choose(context, wanted)?;
-    let limits =
-        context.platform.meter.charge(caller, Operation::NormalMeme, NORMAL_MEME_CREDITS).await?;
+    let limits = meter.charge(caller, Operation::NormalMeme, NORMAL_MEME_CREDITS).await?;
     let id = choice.id(caller.now.as_millisecond());
     Ok((context.memes.chosen(&choice, id, NORMAL_MEME_CREDITS, fallback), limits))
 }
@@ -94,13 +131,18 @@ enum Pooled {
 }
 
 /// An AI meme of the pool, or why there is none.
-async fn pooled(context: &Context, caller: &Caller, wanted: &Wanted) -> Result<Pooled, Problem> {
+async fn pooled<M: Charge>(
+    context: &Context,
+    meter: &M,
+    caller: &Caller,
+    wanted: &Wanted,
+) -> Result<Pooled, Problem> {
     let random = context.platform.core.mint.random_u64();
     let topic = wanted.topic.as_ref().map(TopicId::as_str);
     let Some(mut view) = context.pool.pick(topic, caller.client(), random).await else {
         return Ok(Pooled::Not(FallbackReason::Backlog));
     };
-    match context.platform.meter.charge(caller, Operation::AiMeme, POOLED_AI_MEME_CREDITS).await {
+    match meter.charge(caller, Operation::AiMeme, POOLED_AI_MEME_CREDITS).await {
         Ok(limits) => {
             view.credits = POOLED_AI_MEME_CREDITS;
             Ok(Pooled::Served(Box::new(view), limits))

@@ -1,28 +1,18 @@
 //! The share of metering in the whole of `GET /v1/memes`, in this process: the function as it is,
-//! beside the same work without the meter.
-//!
-//! The function has no switch for that. What is without the meter is put together here from the
-//! same public parts, and before anything is measured its reply must have the shape of the
-//! function's own: a change of the function that is not followed here ends the benchmark.
+//! beside the same function with something in the meter's place that charges nothing.
 //!
 //! Three subjects take turns, a few milliseconds each, so that what else the machine does meets all
 //! of them; each round gives one ratio, and the median of them counts. Time is the processor's time of
 //! each thread: nothing here waits, and what other processes take of the machine does not count.
 
-use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use catalogue::{Catalogue, Selection};
-use edge::models::{FallbackReason, MemeQuery};
 use edge::{Body, Burst, Credits, MONTH_S, Problem, RateLimits, Request, Response};
-use entitlements::{Scope, TierDecision, TierRequest, decide_tier};
-use gate::{Caller, Platform};
-use generations::NORMAL_MEME_CREDITS;
-use http::StatusCode;
+use gate::{Caller, Meter, Operation, Platform};
+use meme_serve::{Charge, handle, handle_for};
 use rustix::time::{ClockId, clock_gettime};
-use views::Memes;
 
 /// Calls of one subject at a time, by each thread.
 const CALLS: usize = 1_000;
@@ -126,7 +116,6 @@ fn turns(
         .expect("a runtime can be built");
     let mut rounds = Vec::with_capacity(ROUNDS);
     runtime.block_on(async {
-        functions.check(&requests[0]).await;
         for round in 0..WARM_UP + ROUNDS {
             let mut times = [Duration::ZERO; SUBJECTS.len()];
             for (subject, time) in SUBJECTS.into_iter().zip(&mut times) {
@@ -156,71 +145,53 @@ fn thread_time() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().expect("time does not go below zero")
 }
 
-/// The function, and the parts that it is made of.
+/// The function, and what it is charged by.
 struct Functions {
-    whole: meme_serve::Context,
-    platform: Platform,
-    catalogue: &'static Catalogue,
-    memes: Memes,
+    context: meme_serve::Context,
+    meter: Arc<Meter>,
 }
 
 impl Functions {
     fn new(platform: &Platform) -> Self {
-        let aws = &platform.core.aws;
-        Self {
-            whole: meme_serve::Context::new(platform),
-            platform: platform.clone(),
-            catalogue: Catalogue::embedded(),
-            memes: Memes::new(aws.pictures(), aws.config().base_url.clone()),
-        }
+        let meter = Arc::clone(&platform.meter);
+        Self { context: meme_serve::Context::new(platform), meter }
     }
 
     async fn call(&self, subject: Subject, request: Request) -> Result<Response<Body>, Problem> {
         match subject {
-            Subject::Metered => meme_serve::handle(&self.whole, request).await,
-            Subject::Uncharged | Subject::Unmetered => {
-                self.without_charge(request, subject == Subject::Uncharged).await
-            }
+            Subject::Metered => handle(&self.context, request).await,
+            Subject::Uncharged => handle_for(&self.context, &Counting(&self.meter), request).await,
+            Subject::Unmetered => handle_for(&self.context, &Free, request).await,
         }
     }
+}
 
-    /// What the function does for a client without Memes AI, but for the charge.
-    async fn without_charge(
+/// Counts the pace of calls, and takes no credit.
+struct Counting<'a>(&'a Meter);
+
+impl Charge for Counting<'_> {
+    async fn charge(
         &self,
-        request: Request,
-        count: bool,
-    ) -> Result<Response<Body>, Problem> {
-        let caller = self.platform.gate.admit(&request, Scope::MemesRead).await?;
-        let _query: MemeQuery = edge::query_params(&request)?;
-        let tier = decide_tier(TierRequest::Auto, &caller.entitlement, caller.now);
-        let Ok(TierDecision::Normal { fallback }) = tier else {
-            panic!("a client without Memes AI gets normal memes: {tier:?}");
-        };
-        let fallback = fallback.map(|_| FallbackReason::NotEntitled);
-        let random = self.platform.core.mint.random_u64();
-        let choice = self.catalogue.select(Selection::default(), random).expect("there are memes");
-        if count {
-            black_box(self.platform.meter.count(&caller).await?);
-        }
-        let id = choice.id(caller.now.as_millisecond());
-        let view = self.memes.chosen(&choice, id, NORMAL_MEME_CREDITS, fallback);
-        let mut response = edge::reply::json(StatusCode::OK, &view)?;
-        some_limits(&caller).write(response.headers_mut());
-        Ok(response)
+        caller: &Caller,
+        _operation: Operation,
+        _credits: u64,
+    ) -> Result<RateLimits, Problem> {
+        black_box(self.0.count(caller).await?);
+        Ok(some_limits(caller))
     }
+}
 
-    /// Ends the benchmark if the subjects' replies do not have the same headers and members.
-    async fn check(&self, request: &Request) {
-        let mut shapes = Vec::new();
-        for subject in SUBJECTS {
-            let reply = self.call(subject, request.clone()).await.expect("the call is served");
-            let headers: BTreeSet<_> = reply.headers().keys().map(ToString::to_string).collect();
-            let body: serde_json::Map<String, serde_json::Value> =
-                serde_json::from_slice(reply.body()).expect("the body is an object");
-            let members: BTreeSet<_> = body.keys().cloned().collect();
-            shapes.push((reply.status(), headers, members));
-        }
-        assert!(shapes.iter().all(|shape| *shape == shapes[0]), "replies differ: {shapes:?}");
+/// Charges nothing and counts nothing.
+struct Free;
+
+impl Charge for Free {
+    async fn charge(
+        &self,
+        caller: &Caller,
+        _operation: Operation,
+        _credits: u64,
+    ) -> Result<RateLimits, Problem> {
+        Ok(some_limits(caller))
     }
 }
 
