@@ -16,9 +16,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bytes::Bytes;
+use mimalloc::MiMalloc;
 
 use crate::load::{Outcome, request};
 use crate::server::{Server, cpu};
+
+/// As the local stack's program has it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Calls per second, the rungs of the ladder.
 const RATES: [u32; 6] = [5_000, 10_000, 15_000, 20_000, 25_000, 30_000];

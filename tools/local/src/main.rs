@@ -9,6 +9,12 @@ use clap::builder::NonEmptyStringValueParser;
 use local::demo::Demo;
 use local::service::{LOG, Service, ServiceConfig, USAGE_WINDOW};
 use maas_aws::telemetry::{LogFormat, start};
+use mimalloc::MiMalloc;
+
+/// A request to an embedded store is parsed, signed and written by both sides in this process:
+/// thousands of small allocations.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Memes as a Service on this machine: the API, its stores and the studio, in one process.
 #[derive(Debug, Parser)]
@@ -74,13 +80,13 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error + Sen
         port: arguments.port,
         fill_pool: !arguments.no_pool,
         valkey_url: arguments.valkey.clone(),
+        usage_window: USAGE_WINDOW,
         kafka_servers: arguments.kafka.clone(),
         ..ServiceConfig::default()
     };
     let service = Service::start(config).await?;
     say(&welcome(service.demo(), &arguments));
     stop.as_mut().await;
-        usage_window: USAGE_WINDOW,
     say("\nStopping: finishing what is at work and giving leased credits back.");
     service.shutdown().await;
     Ok(())
