@@ -38,6 +38,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Fetches the weights of the picture filter into `target/weights`.
+    Weights,
     /// Builds the functions' packages for Lambda on arm64 with cargo-lambda, installed by itself.
     Package {
         /// The functions to build; the three hot ones if none is named.
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Task::Test { only } => steps::run(&only),
         Task::Bench { name } => steps::bench(&steps::name(&name)),
         Task::Sim { arguments } => steps::sim(&arguments),
+        Task::Weights => steps::weights().map(|path| shell::say(&path.display().to_string())),
         Task::Package { functions } => steps::package(&functions),
     };
     match outcome {

