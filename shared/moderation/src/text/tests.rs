@@ -63,8 +63,8 @@ fn what_is_innocent_does_not_hide_what_is_not() {
     {
         assert!(check(Role::Prompt, text).is_err(), "{text}");
     }
-    // Only a whole word is innocent.
-    assert!(check(Role::Prompt, "unnaked eyeporn, porn").is_err());
+    // `breast` is innocent; only a whole word is.
+    assert_eq!(category(Role::Caption, "huge breasts"), Some(Category::Sexual));
 }
 
 #[test]
@@ -136,7 +136,8 @@ fn readings_see_through_disguises() {
         assert_eq!(normal::folded(&normal::clean(text)), expected, "{text}");
     }
     assert_eq!(normal::clean("P\u{f3}\u{200b}RN \u{ff21}\u{fb01}"), "porn afi");
-    assert_eq!(normal::clean("İ"), "i");
+    assert_eq!(normal::clean("İI ı"), "ii i");
+    assert_eq!(normal::without_rows("((((((aaaaa))"), "(((aaaaa))");
 }
 
 proptest! {
