@@ -31,7 +31,7 @@ const MEANS_BGR: [f32; 3] = [104.0, 117.0, 123.0];
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file cannot be read.
-    #[error("the weights {} cannot be read", path.display())]
+    #[error("the weights {} cannot be read", .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -46,7 +46,7 @@ pub enum LoadError {
         actual: String,
     },
     /// The network cannot be built from them.
-    #[error("the weights cannot be loaded: {0:#}")]
+    #[error("the weights cannot be loaded")]
     Network(#[source] TractError),
 }
 
@@ -68,7 +68,7 @@ pub enum ScoreError {
     #[error("the picture could not be prepared: {0}")]
     Preparation(String),
     /// The network failed.
-    #[error("the network failed: {0:#}")]
+    #[error("the network failed")]
     Network(#[source] TractError),
     /// The network gave something that is no score.
     #[error("the network gave no score")]
