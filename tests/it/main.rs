@@ -19,6 +19,7 @@ mod limits;
 mod meme_create;
 mod meme_read;
 mod meme_serve;
+mod moderation;
 mod regions;
 mod service_describe;
 mod stores;

@@ -20,6 +20,7 @@ use ledger::LedgerError;
 use maas_aws::GenerationQueue;
 use maas_aws::generations::{Created, GenerationStore};
 use maas_aws::idempotency::{Answer, Claim, IdempotencyStore, KeyedRequest};
+use moderation::text::{Refusal, Role, check, check_captions};
 
 /// What one picture takes a worker, in milliseconds, before anything was measured.
 const PICTURE_MS: u64 = 1_000;
@@ -216,6 +217,7 @@ fn job(context: &Context, caller: &Caller, wanted: CreateGeneration) -> Result<J
         },
     };
     request.check().map_err(invalid)?;
+    may_be_made(&request)?;
     Ok(Job::new(NewJob {
         id: context.platform.core.mint.mint(caller.now.as_millisecond()),
         client: caller.client(),
@@ -226,6 +228,17 @@ fn job(context: &Context, caller: &Caller, wanted: CreateGeneration) -> Result<J
         public: false,
         house: false,
     }))
+}
+
+/// Whether the request may be asked for and written. Looked at before anything is held.
+fn may_be_made(request: &generations::Request) -> Result<(), Problem> {
+    let refused = |pointer| {
+        move |refusal: Refusal| {
+            Problem::moderated(pointer, refusal.category.as_str(), refusal.detail)
+        }
+    };
+    check(Role::Prompt, &request.prompt).map_err(refused("/prompt"))?;
+    check_captions(&request.captions).map_err(refused("/captions"))
 }
 
 /// A generated picture has a caption above and one below.

@@ -104,6 +104,8 @@ fn order(context: &Context, request: &Request) -> Result<Order, Fault> {
     // A picture without words is worth having: its captions are only counted and measured.
     if captions.iter().any(|caption| !caption.trim().is_empty()) {
         check_captions(template, &captions).map_err(|fault| Fault::Captions(fault.to_string()))?;
+        moderation::text::check_captions(&captions)
+            .map_err(|refusal| Fault::Captions(refusal.detail.to_owned()))?;
     } else if captions.len() > template.boxes.len() {
         return Err(Fault::Captions("There are more captions than places for them".to_owned()));
     }

@@ -189,5 +189,8 @@ fn template<'a>(context: &'a Context, wanted: &CreateMeme) -> Result<&'a Templat
             .map_or_else(|| "/captions".to_owned(), |index| format!("/captions/{index}"));
         Problem::unprocessable(vec![FieldError::body(pointer, fault.to_string())])
     })?;
+    moderation::text::check_captions(&wanted.captions).map_err(|refusal| {
+        Problem::moderated("/captions", refusal.category.as_str(), refusal.detail)
+    })?;
     Ok(template)
 }

@@ -93,7 +93,7 @@ problem_types! {
     RateLimited = "rate-limited", TOO_MANY_REQUESTS, "Too many requests",
         "The client calls faster than its plan allows. Wait for `retry_after_s` seconds. The denied call cost nothing.";
     Moderated = "moderated", UNPROCESSABLE_ENTITY, "The content was refused",
-        "The prompt, or the picture that came of it, is nothing that this service makes. Change the prompt. Credits that were held have gone back.";
+        "The prompt, a caption, or the picture that came of it is nothing that this service makes. `category` names the rule: `sexual_minors`, `real_person_nudity`, `self_harm`, `hate`, `violence`, `sexual` or `profanity`. Change what `errors` points at. Nothing was charged, and credits that were held have gone back.";
     PayloadTooLarge = "payload-too-large", PAYLOAD_TOO_LARGE, "The body is too large",
         "The body is larger than the operation takes; `limit_bytes` is the most. Send less.";
     UriTooLong = "uri-too-long", URI_TOO_LONG, "The address is too long",
@@ -389,9 +389,17 @@ impl Problem {
         .retry_after(retry_after_s)
     }
 
-    /// 422: the content is nothing that this service makes.
-    pub fn moderated(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(ProblemType::Moderated, detail)
+    /// 422: what the body says at `pointer` is nothing that this service makes. `category` names the
+    /// rule, and `cure` says what to leave out.
+    pub fn moderated(
+        pointer: impl Into<String>,
+        category: &'static str,
+        cure: impl Into<String>,
+    ) -> Self {
+        let cure = cure.into();
+        let mut problem = Self::new(ProblemType::Moderated, cure.clone());
+        problem.0.errors = vec![FieldError::body(pointer, cure)];
+        problem.with("category", category)
     }
 
     /// 413: the body is larger than `limit_bytes`.
@@ -612,7 +620,7 @@ pub(crate) mod tests {
                     reset_s: 86_400,
                 },
             }),
-            Problem::moderated("Change the prompt."),
+            Problem::moderated("/prompt", "hate", "Leave out slurs."),
             Problem::payload_too_large(65_536),
             Problem::uri_too_long(8_000),
             Problem::unsupported_media_type(&["application/json"]),

@@ -48,6 +48,20 @@ impl Category {
         Self::Profanity,
     ];
 
+    /// The name that clients see.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SexualMinors => "sexual_minors",
+            Self::RealPersonNudity => "real_person_nudity",
+            Self::SelfHarm => "self_harm",
+            Self::Hate => "hate",
+            Self::Violence => "violence",
+            Self::Sexual => "sexual",
+            Self::Profanity => "profanity",
+        }
+    }
+
     /// What a client is told to do about it. Repeats nothing of what was refused.
     #[must_use]
     pub fn advice(self) -> &'static str {

@@ -96,6 +96,7 @@ fn ages_from_eighteen_on_are_of_grown_people() {
 #[test]
 fn a_refusal_says_what_to_do_and_not_what_was_said() {
     for category in Category::ALL {
+        assert_eq!(serde_json::to_value(category).unwrap(), category.as_str());
         let refusal = Refusal::from(category);
         assert!(refusal.detail.len() > 20 && refusal.detail.ends_with('.'));
         // Nobody is refused for reading it out.
