@@ -23,6 +23,7 @@ const PURE: &[&str] = &[
 const MAY_USE: &[(&str, &[&str])] = &[
     ("ids", &[]),
     ("clock", &[]),
+    ("provenance", &["clock"]),
     ("render", &[]),
     ("scenes", &[]),
     ("catalogue", &["ids"]),
