@@ -34,6 +34,7 @@ async fn goes_from_a_prompt_to_pictures_that_are_paid_for() {
             assert_eq!(picture.header("content-type"), "image/jpeg");
             let decoded = render::Picture::decode(&picture.body).unwrap();
             assert_eq!((decoded.width(), decoded.height()), (1_024, 768));
+            assert_manifest(meme, &picture.body);
             pictures.push(picture.body);
             let unsigned = url.split('?').next().unwrap();
             assert_eq!(stack.anonymous().get(unsigned).await.status, 403);
@@ -47,6 +48,18 @@ async fn goes_from_a_prompt_to_pictures_that_are_paid_for() {
         assert_eq!((settled.accounts.spent, settled.accounts.available), (8, 92));
     })
     .await;
+}
+
+/// The picture's file says where it comes from, as the reply does, and nothing of the prompt. Whether
+/// that is signed as it should be is for others to say: `tests/peers`.
+fn assert_manifest(meme: &Value, file: &[u8]) {
+    let holds = |text: &str| file.windows(text.len()).any(|part| part == text.as_bytes());
+    let drawn = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia";
+    assert_eq!(meme["provenance"], json!({"c2pa": true, "digital_source_type": drawn}));
+    for told in [drawn, "c2pa.created", "Memes as a Service", meme["id"].as_str().unwrap()] {
+        assert!(holds(told), "{told} is not in the file");
+    }
+    assert!(!holds("server logs"), "the prompt is in the file");
 }
 
 #[tokio::test(flavor = "multi_thread")]

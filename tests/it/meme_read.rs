@@ -1,6 +1,7 @@
 //! `GET /v1/memes/{id}`.
 
 use entitlements::Plan;
+use maas_aws::memes::{MemeRecord, Picture};
 use serde_json::{Value, json};
 use support::Stack;
 
@@ -35,6 +36,37 @@ async fn what_is_not_ones_own_does_not_exist() {
         for odd in ["meme_", "x", "gen_01J9ZK3V7N8Q4R5S6T7V8W9X0Y", "%00", "%ff"] {
             other.get(&format!("/v1/memes/{odd}")).await.problem(404, "not-found");
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ai_picture_of_before_there_were_manifests_does_not_claim_one() {
+    Stack::run(async |stack| {
+        let owner = stack.client(Plan::Pro, true, 5).await;
+        let core = &stack.platform().core;
+        let old = MemeRecord {
+            id: catalogue::stored(core.mint.mint(core.clock.now_ms())),
+            client_id: owner.client,
+            ai: true,
+            picture: Picture::Stored("generations/old/0.jpg".to_owned()),
+            width: 1_024,
+            height: 768,
+            template: None,
+            captions: vec![],
+            alt: "A cat.".to_owned(),
+            topic: None,
+            model: Some("composer".to_owned()),
+            source_type: None,
+            credits: 4,
+            created_at: core.clock.now(),
+            pool: None,
+        };
+        core.aws.memes().put(&old).await.unwrap();
+        let read: Value = owner.get(&format!("/v1/memes/{}", old.id)).await.json();
+        let drawn = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia";
+        let provenance = json!({"c2pa": false, "digital_source_type": drawn});
+        assert_eq!(read["provenance"], provenance);
     })
     .await;
 }

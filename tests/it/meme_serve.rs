@@ -50,7 +50,7 @@ async fn a_subscriber_gets_ai_memes_from_the_same_route_and_no_repeats() {
         .await;
         assert_eq!((&meme["tier"], &meme["credits"]), (&"ai".into(), &2.into()));
         assert_eq!((&meme["model"], &meme["template"]), (&"composer".into(), &Value::Null));
-        assert!(meme["provenance"]["digital_source_type"].is_string());
+        assert_eq!(meme["provenance"]["c2pa"], true);
         let picture = stack.anonymous().get(meme["url"].as_str().unwrap()).await;
         assert_eq!(picture.status, 200);
         assert_eq!(render::Picture::decode(&picture.body).unwrap().width(), 1_200);

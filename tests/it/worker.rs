@@ -4,11 +4,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
+use aws_sdk_dynamodb::types::AttributeValue;
 use entitlements::Plan;
-use generation_worker::{Composer, GenerateError, Generator, Order, Painting, handle};
+use generation_worker::{Composer, GenerateError, Generator, Order, Painting, SignerError, handle};
 use generations::{ClaimToken, Claimed, Fallback, Job, NewJob, Request, Size, State};
 use ids::{ClientId, JobId};
 use maas_aws::generations::Created;
+use maas_aws::keys::{Half, StoredKey};
 use support::Stack;
 
 /// A generator that does as the test says, and counts.
@@ -110,6 +112,42 @@ async fn ten_deliveries_of_one_message_are_one_picture_and_one_charge() {
             .await
             .unwrap();
         assert_eq!(objects.contents().len(), 1);
+        // What a generator says of itself is in the file.
+        let (key, pictures) =
+            (objects.contents()[0].key().unwrap(), stack.platform().core.aws.pictures());
+        let url = pictures.signed_url(key, Duration::from_secs(60)).await.unwrap();
+        let file = stack.anonymous().get(&url).await.body;
+        for told in ["digitalsourcetype/trainedAlgorithmicMedia", "scripted"] {
+            assert!(file.windows(told.len()).any(|part| part == told.as_bytes()), "{told}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_does_not_start_without_a_key_of_manifests() {
+    Stack::run(async |stack| {
+        let core = &stack.platform().core;
+        let keys = core.aws.keys();
+        let start = async || generation_worker::Context::new(core, Composer::new()).ready().await;
+        start().await.unwrap();
+
+        let good = keys.list(Half::Manifests).await.unwrap().remove(0);
+        // The newest one counts.
+        let broken =
+            StoredKey { kid: "broken".into(), created_at: core.clock.now(), document: "x".into() };
+        keys.put(Half::Manifests, &broken).await.unwrap();
+        let error = start().await.unwrap_err();
+        assert!(matches!(&error, SignerError::Key { kid, .. } if kid == "broken"), "{error}");
+
+        for kid in [broken.kid, good.kid] {
+            let (half, kid) = (AttributeValue::S("manifests".into()), AttributeValue::S(kid));
+            let table = core.aws.config().table(maas_aws::schema::SIGNING_KEYS);
+            let delete = core.aws.dynamodb().delete_item().table_name(table);
+            delete.key("half", half).key("kid", kid).send().await.unwrap();
+        }
+        let error = start().await.unwrap_err();
+        assert!(matches!(&error, SignerError::None), "{error}");
     })
     .await;
 }

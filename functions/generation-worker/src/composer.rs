@@ -23,6 +23,7 @@ mod stage;
 mod tests;
 mod wit;
 
+use provenance::SourceType;
 use render::Picture;
 
 use crate::generator::{GenerateError, Generator, Order, Painting};
@@ -48,6 +49,11 @@ impl Composer {
 impl Generator for Composer {
     fn model(&self) -> &str {
         "composer"
+    }
+
+    /// It draws by rules.
+    fn source(&self) -> SourceType {
+        SourceType::AlgorithmicMedia
     }
 
     async fn generate(&self, order: Order) -> Result<Painting, GenerateError> {

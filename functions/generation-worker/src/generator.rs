@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use generations::Size;
+use provenance::SourceType;
 use render::Picture;
 
 /// One picture to be painted.
@@ -48,6 +49,11 @@ pub enum GenerateError {
 pub trait Generator: Send + Sync + 'static {
     /// What paints, as replies name it.
     fn model(&self) -> &str;
+
+    /// How its pictures come about, as their manifests say.
+    fn source(&self) -> SourceType {
+        SourceType::TrainedAlgorithmicMedia
+    }
 
     /// Paints one picture.
     fn generate(

@@ -10,19 +10,23 @@
 //! - the job, its memes and its credits are settled in one transaction, on condition that the job
 //!   is still as the worker knows it.
 //!
-//! The generator only paints. The captions are drawn here, by `render`.
+//! The generator only paints. The captions are drawn here, by `render`, and the picture's file gets
+//! its manifest here, signed with the key that the operator brought in: there is no picture without.
 
 mod composer;
 mod generator;
+mod manifests;
 mod work;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use maas_aws::Core;
 use maas_aws::generations::GenerationStore;
 use maas_aws::{GenerationMessage, GenerationQueue, PictureStore};
+use manifests::Manifests;
 
 pub use composer::Composer;
 pub use generator::{GenerateError, Generator, Order, Painting};
+pub use manifests::SignerError;
 pub use work::{CLAIMED_FOR, HEARTBEAT, Outcome};
 
 /// What the worker works with.
@@ -32,6 +36,7 @@ pub struct Context<G> {
     store: GenerationStore,
     pictures: PictureStore,
     queue: GenerationQueue,
+    manifests: Manifests,
     generator: G,
 }
 
@@ -43,9 +48,18 @@ impl<G: Generator> Context<G> {
             store: core.aws.generations(),
             pictures: core.aws.pictures(),
             queue: core.aws.generation_queue(),
+            manifests: Manifests::new(core),
             core: core.clone(),
             generator,
         }
+    }
+
+    /// Makes sure that pictures can be signed: without, every job would be tried in vain.
+    ///
+    /// # Errors
+    /// [`SignerError`] says what is missing.
+    pub async fn ready(&self) -> Result<(), SignerError> {
+        self.manifests.signer().await.map(drop)
     }
 }
 

@@ -10,6 +10,7 @@ use maas_aws::telemetry::{LogFormat, start};
 async fn main() -> Result<(), Error> {
     start(LogFormat::Json, "info");
     let context = Context::new(&Core::from_environment().await?, Composer::new());
+    context.ready().await?;
     let context = &context;
     run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
         Ok::<_, Error>(handle(context, event.payload).await)

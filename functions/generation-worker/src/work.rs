@@ -11,6 +11,7 @@ use ids::{Id, JobId, MemeId, Ulid};
 use maas_aws::StoreError;
 use maas_aws::generations::ChangeError;
 use maas_aws::memes::{MemeRecord, Picture, pool_shard};
+use provenance::{Origin, Signer};
 use render::{CaptionBox, Format, draw_captions, encode};
 
 use crate::Context;
@@ -220,7 +221,7 @@ async fn make<G: Generator>(context: &Context<G>, job: &Job) -> Made {
     Made::Results(results, memes)
 }
 
-/// Paints one picture, writes on it and stores it.
+/// Paints one picture, writes on it, signs it and stores it.
 async fn picture<G: Generator>(
     context: &Context<G>,
     job: &Job,
@@ -238,19 +239,19 @@ async fn picture<G: Generator>(
     let failed = |error: &dyn std::fmt::Display| GenerateError::Failed(error.to_string());
     let Painting { picture, captions, seen, topic } = painting;
     let size = (picture.width(), picture.height());
-    let written = captions.clone();
+    let (id, created_at) = (meme_id(job.id, number), context.core.clock.now());
+    let (title, model) = (id.to_string(), context.generator.model().to_owned());
+    let (source, written) = (context.generator.source(), captions.clone());
+    let signer = context.manifests.signer().await.map_err(|error| failed(&error))?;
     let bytes = tokio::task::spawn_blocking(move || {
-        let boxes = [CaptionBox::top(), CaptionBox::bottom()];
-        let used = boxes.len().min(written.len());
-        encode(&draw_captions(&picture, &boxes[..used], &written), Format::Jpeg, QUALITY)
+        let origin = Origin { title: &title, model: &model, source, created_at };
+        file(&picture, &written, &signer, &origin)
     })
     .await
-    .map_err(|error| failed(&error))?
-    .map_err(|error| failed(&error))?;
+    .map_err(|error| failed(&error))??;
     let key = format!("generations/{}/{number}.jpg", job.id);
     let kept = context.pictures.put(&key, Format::Jpeg.mime(), bytes).await;
     kept.map_err(|error| failed(&error))?;
-    let id = meme_id(job.id, number);
     Ok(MemeRecord {
         id,
         client_id: (!job.house).then_some(job.client),
@@ -263,10 +264,26 @@ async fn picture<G: Generator>(
         captions,
         topic: Some(topic),
         model: Some(context.generator.model().to_owned()),
+        source_type: Some(source.uri().to_owned()),
         credits: job.price,
-        created_at: context.core.clock.now(),
+        created_at,
         pool: job.public.then(|| pool_shard(id)),
     })
+}
+
+/// The file that is stored: the picture with its captions, and with its manifest.
+fn file(
+    picture: &render::Picture,
+    captions: &[String],
+    signer: &Signer,
+    origin: &Origin<'_>,
+) -> Result<Vec<u8>, GenerateError> {
+    let failed = |error: &dyn std::fmt::Display| GenerateError::Failed(error.to_string());
+    let boxes = [CaptionBox::top(), CaptionBox::bottom()];
+    let used = boxes.len().min(captions.len());
+    let written = draw_captions(picture, &boxes[..used], captions);
+    let bytes = encode(&written, Format::Jpeg, QUALITY).map_err(|error| failed(&error))?;
+    signer.sign(Format::Jpeg.mime(), &bytes, origin).map_err(|error| failed(&error))
 }
 
 /// What is seen and what is written, for those who cannot see the picture.

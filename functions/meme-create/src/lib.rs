@@ -149,6 +149,7 @@ async fn make(
         alt: template.alt(&wanted.captions),
         topic: None,
         model: None,
+        source_type: None,
         credits: NORMAL_MEME_CREDITS,
         created_at: caller.now,
         pool: None,

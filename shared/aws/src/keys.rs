@@ -1,8 +1,9 @@
-//! The keys that tokens are signed with.
+//! The keys that tokens are signed with, and those of pictures' manifests.
 //!
-//! A key is two items: its private half, which only the issuer may read, and its public half, which
-//! everybody may. IAM tells them apart by their partition. The table is encrypted with a key of the
-//! stage's own.
+//! A token's key is two items: its private half, which only the issuer may read, and its public half,
+//! which everybody may. A manifest's key is one, for the workers: its public half is in the certificate
+//! that each picture carries. IAM tells all of them apart by their partition. The table is encrypted
+//! with a key of the stage's own.
 
 use std::time::Duration;
 
@@ -39,17 +40,20 @@ pub enum Half {
     Private,
     /// Verifies.
     Public,
+    /// No half of a token's key: a key of manifests, with its certificate.
+    Manifests,
 }
 
 /// One half of a key as it is kept.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredKey {
-    /// The key's id.
+    /// The key's id; a certificate's serial number.
     pub kid: String,
-    /// When it was made. The newest private key signs; older ones stay until no token of theirs
-    /// is valid any more.
+    /// When it was made or brought in. The newest key of its kind signs; older private ones stay
+    /// until no token of theirs is valid any more.
     pub created_at: Timestamp,
-    /// The private half as PKCS#8 in PEM; the public half as a JSON Web Key.
+    /// The private half as PKCS#8 in PEM; the public half as a JSON Web Key; a key of manifests as
+    /// PEM, with the chain of its certificate below it.
     pub document: String,
 }
 
@@ -120,7 +124,7 @@ impl KeyStore {
         Ok(())
     }
 
-    /// Takes a key away: its private half, then its public one.
+    /// Takes a token's key away: its private half, then its public one.
     ///
     /// # Errors
     /// [`StoreError`] without an answer.
@@ -144,6 +148,7 @@ impl Half {
         match self {
             Self::Private => "private",
             Self::Public => "public",
+            Self::Manifests => "manifests",
         }
     }
 }

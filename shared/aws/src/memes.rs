@@ -53,6 +53,10 @@ pub struct MemeRecord {
     /// What painted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// How it came about, in IPTC's terms, as the manifest in the picture's file says; none where the
+    /// file has no manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_type: Option<String>,
     /// What it cost, in credits.
     pub credits: u64,
     /// When it was made.

@@ -130,7 +130,7 @@ pub const USAGE: Table = Table {
 };
 
 /// The keys that tokens are signed with: `public` halves for everybody, `private` ones for the
-/// issuer alone. IAM tells them apart by partition key.
+/// issuer alone. And those of `manifests`, for the workers. IAM tells them apart by partition key.
 pub const SIGNING_KEYS: Table = Table {
     name: "signing-keys",
     partition: ("half", String),

@@ -13,9 +13,9 @@ use maas_aws::{PictureStore, StoreError};
 /// How long the address of a generated picture is good.
 const SIGNED_FOR: Duration = Duration::from_secs(3_600);
 
-/// What IPTC calls a picture that a model painted.
-const TRAINED_ALGORITHMIC_MEDIA: &str =
-    "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia";
+/// What IPTC calls a picture that was drawn by rules. All AI pictures that were made before there were
+/// manifests are such.
+const ALGORITHMIC_MEDIA: &str = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia";
 
 /// Shows memes.
 #[derive(Debug, Clone)]
@@ -84,10 +84,12 @@ impl Memes {
             topic: meme.topic.clone(),
             created_at: meme.created_at,
             model: meme.model.clone(),
-            // Pictures carry no C2PA manifest yet, and the reply does not say that they do.
             provenance: meme.ai.then(|| Provenance {
-                c2pa: false,
-                digital_source_type: TRAINED_ALGORITHMIC_MEDIA.to_owned(),
+                c2pa: meme.source_type.is_some(),
+                digital_source_type: meme
+                    .source_type
+                    .clone()
+                    .unwrap_or_else(|| ALGORITHMIC_MEDIA.to_owned()),
             }),
             credits: meme.credits,
             fallback: None,

@@ -14,6 +14,7 @@ pub mod event_source;
 mod functions;
 mod gateway;
 mod kafka;
+mod manifest_key;
 mod resources;
 pub mod server;
 pub mod service;

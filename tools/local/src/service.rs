@@ -11,7 +11,7 @@ use auth::KeyError;
 use aws_sdk_sqs::types::QueueAttributeName;
 use clock::SystemClock;
 use gate::{Platform, SHARED_EVERY};
-use generation_worker::Composer;
+use generation_worker::{Composer, SignerError};
 use ledger::Region;
 use maas_aws::keys::{Half, generate};
 use maas_aws::{Aws, Config, Core, CoreError, StoreError, schema};
@@ -23,6 +23,7 @@ use crate::event_source::{Schedule, SqsPoller, SqsPollerConfig, every};
 use crate::functions::Functions;
 use crate::gateway::Gateway;
 use crate::kafka::{self, KafkaError};
+use crate::manifest_key::{self, ManifestKeyError};
 use crate::resources::{self, Queues};
 use crate::server::{self, Phase};
 use crate::stores::{Endpoints as StoreEndpoints, Ports, Stores, StoresConfig, StoresError};
@@ -113,6 +114,12 @@ pub enum ServiceError {
     /// There is no signing key.
     #[error("no signing key could be made")]
     Key(#[from] KeyError),
+    /// There is no key of manifests.
+    #[error(transparent)]
+    ManifestKey(#[from] ManifestKeyError),
+    /// Pictures cannot be signed.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
     /// The functions' common ground is not there.
     #[error(transparent)]
     Platform(#[from] gate::StartError),
@@ -165,6 +172,7 @@ impl Service {
         })
         .await;
         make_signing_key(&aws).await?;
+        manifest_key::make(&aws, &config.data_dir).await?;
 
         let core = Core::new(aws, SystemClock::shared())?;
         let platform = match &config.kafka_servers {
@@ -179,7 +187,7 @@ impl Service {
         let (phase, watched) = watch::channel(Phase::Serving);
         let gateway = tokio::spawn(server::serve(listener, gateway, watched));
 
-        let pollers = poll(&platform, &queues, config.usage_window);
+        let pollers = poll(&platform, &queues, config.usage_window).await?;
         let kafka = config.kafka_servers.as_deref();
         let kafka = kafka.map(|servers| kafka::Source::start(servers, &platform)).transpose()?;
         let journal = journal(&platform, &stores, &queues, &config);
@@ -332,13 +340,18 @@ async fn usage_counted(platform: &Platform) {
 }
 
 /// Feeds the functions of the queues.
-fn poll(platform: &Platform, queues: &Queues, usage_window: Duration) -> Vec<SqsPoller> {
+async fn poll(
+    platform: &Platform,
+    queues: &Queues,
+    usage_window: Duration,
+) -> Result<Vec<SqsPoller>, SignerError> {
     let worker = Arc::new(generation_worker::Context::new(&platform.core, Composer::new()));
+    worker.ready().await?;
     let refund = Arc::new(generation_refund::Context::new(&platform.core));
     let settle = Arc::new(usage_settle::Context::new(&platform.core));
     let one =
         |queue_url: &str| SqsPollerConfig { batch_size: 1, ..SqsPollerConfig::new(queue_url) };
-    vec![
+    Ok(vec![
         SqsPoller::start(
             platform.core.aws.sqs_long_polling(),
             one(&queues.generations),
@@ -363,7 +376,7 @@ fn poll(platform: &Platform, queues: &Queues, usage_window: Duration) -> Vec<Sqs
                 async move { Ok::<_, String>(usage_settle::handle(&settle, event).await) }
             },
         ),
-    ]
+    ])
 }
 
 /// Feeds the journal from the stream of the ledger.
