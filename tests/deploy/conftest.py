@@ -220,17 +220,18 @@ def stack(emulator, binaries):
 
 
 @pytest.fixture(scope="session")
-def worker(emulator, binaries, stack):
+def worker(emulator, binaries, stack, operator):
     """The worker, which the template leaves to others; the id of what feeds it."""
     return deploy_worker(emulator, binaries)
 
 
 @pytest.fixture(scope="session")
 def operator(emulator, binaries, stack):
-    """The operator, after the first key was made."""
+    """The operator, after the first keys were made."""
     operator = Operator(emulator, binaries / "memes")
     assert operator.answer("keys", "list") == {"keys": []}
     operator.answer("keys", "rotate")
+    operator.answer("keys", "certify", "--development")
     return operator
 
 

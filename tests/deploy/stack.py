@@ -187,6 +187,7 @@ def deploy(emulator, name, template, parameters):
 def deploy_worker(emulator, binaries):
     """Deploys the worker; the id of what feeds it."""
     template = yaml_parse(Path(__file__).with_name("worker.yaml").read_text(encoding="utf-8"))
+    simplify_policies(template)
     address = package(emulator, binaries / "generation-worker")
     bucket, key = address.removeprefix("s3://").split("/")
     return deploy(emulator, "memes-dev-worker", template, {"Bucket": bucket, "Key": key})["Source"]

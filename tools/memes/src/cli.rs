@@ -18,6 +18,7 @@ use maas_aws::onboarding::{NAME_CHARS_MAX, is_name};
 use serde::Serialize;
 
 use crate::books;
+use crate::certify;
 use crate::client::{self, NewClient};
 use crate::credits::{self, NewGrant};
 use crate::home::{self, Move};
@@ -86,7 +87,7 @@ enum Command {
     /// Proves that balances are what their entries come to.
     #[command(subcommand)]
     Ledger(LedgerCommand),
-    /// Makes, lists and retires the keys that tokens are signed with.
+    /// Makes, lists and retires the keys that tokens are signed with; brings in those of manifests.
     #[command(subcommand)]
     Keys(KeysCommand),
 }
@@ -199,6 +200,15 @@ enum KeysCommand {
         /// Also if it signs, or if tokens of it are valid: for a key that is known to others.
         #[arg(long)]
         force: bool,
+    },
+    /// Brings in the key that manifests of pictures are signed with.
+    Certify {
+        /// A private key in PEM, and below it its certificate and those that issued it.
+        #[arg(required_unless_present = "development", conflicts_with = "development")]
+        file: Option<PathBuf>,
+        /// Makes a key whose certificate nobody trusts; not for uat and prod.
+        #[arg(long)]
+        development: bool,
     },
 }
 
@@ -313,6 +323,12 @@ pub async fn run(call: Call, out: &mut impl Write) -> Result<()> {
         Command::Keys(KeysCommand::List) => tell.answer(&keys::list(stack).await?),
         Command::Keys(KeysCommand::Retire { kid, force }) => {
             tell.answer(&keys::retire(stack, &kid, force).await?)
+        }
+        Command::Keys(KeysCommand::Certify { file: Some(file), .. }) => {
+            tell.answer(&certify::certify(stack, &file).await?)
+        }
+        Command::Keys(KeysCommand::Certify { file: None, .. }) => {
+            tell.answer(&certify::develop(stack).await?)
         }
     }
 }

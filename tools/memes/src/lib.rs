@@ -8,6 +8,7 @@
 //! a store, and the exit code is then 2 rather than 1.
 
 pub mod books;
+pub mod certify;
 pub mod cli;
 pub mod client;
 pub mod credits;

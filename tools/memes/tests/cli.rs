@@ -269,6 +269,38 @@ async fn keys_are_rotated_and_retired() {
 }
 
 #[tokio::test]
+async fn keys_of_manifests_are_made_or_brought_in() {
+    let bench = Bench::start().await;
+    let made = bench.json("keys certify --development");
+    assert_eq!(keys_of(&made), ["anchor", "serial", "until"]);
+    let kept = bench.aws.keys().list(Half::Manifests).await.unwrap();
+    assert_eq!(kept[0].kid, made["serial"]);
+
+    let file = bench.data.path().join("key.pem");
+    std::fs::write(&file, &kept[0].document).unwrap();
+    let again = bench.json(&format!("keys certify {}", file.display()));
+    assert_eq!(again, json!({ "serial": made["serial"], "until": made["until"] }));
+    assert_eq!(bench.aws.keys().list(Half::Manifests).await.unwrap().len(), 1);
+
+    std::fs::write(&file, made["anchor"].as_str().unwrap()).unwrap();
+    let refused = bench.run(&format!("keys certify {}", file.display()));
+    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(
+        error_of(&refused),
+        format!(
+            "error: {} is not used: there must be one private key, in PKCS#8, of P-256, P-384 or \
+             Ed25519\n",
+            file.display()
+        )
+    );
+    for line in ["keys certify", "keys certify key.pem --development"] {
+        assert_eq!(bench.run(line).status.code(), Some(2), "{line}");
+    }
+    // What tokens are signed with is another matter.
+    assert_eq!(bench.json("keys list"), json!({ "keys": [] }));
+}
+
+#[tokio::test]
 async fn a_stack_that_has_stopped_is_to_be_started() {
     let mut bench = Bench::start().await;
     bench.stop();
