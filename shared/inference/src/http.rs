@@ -91,7 +91,7 @@ impl Http {
         let question = serde_json::to_vec(question)
             .map_err(|_| CallError::Malformed("the question cannot be written as JSON"))?;
         let question = Bytes::from(question);
-        let attempt = async || self.once(Method::POST, &url, question.clone(), bytes_max).await;
+        let attempt = || self.once(Method::POST, &url, question.clone(), bytes_max);
         self.retrier.call(within, attempt).await
     }
 
@@ -102,7 +102,7 @@ impl Http {
         bytes_max: usize,
         within: Duration,
     ) -> Result<Bytes, CallError> {
-        let attempt = async || self.once(Method::GET, url, Bytes::new(), bytes_max).await;
+        let attempt = || self.once(Method::GET, url, Bytes::new(), bytes_max);
         self.retrier.call(within, attempt).await
     }
 

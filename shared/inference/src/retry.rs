@@ -1,6 +1,6 @@
 //! When a call is made again, and when no more.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -20,8 +20,8 @@ pub struct RetryPolicy {
     /// with each attempt, and up to as much again is added by chance.
     pub pause: Duration,
     /// The most retries of all calls together that follow at once.
-    pub retries_burst: NonZeroU32,
-    /// How long it takes until one more retry is allowed.
+    pub retries_burst: NonZeroU16,
+    /// How long it takes until one more retry is allowed, from a millisecond to a day.
     pub retry_every: Duration,
 }
 
@@ -31,7 +31,7 @@ impl Default for RetryPolicy {
             attempt_within: Duration::from_secs(90),
             attempts_max: 3,
             pause: Duration::from_millis(500),
-            retries_burst: NonZeroU32::MIN.saturating_add(9),
+            retries_burst: NonZeroU16::MIN.saturating_add(9),
             retry_every: Duration::from_secs(5),
         }
     }
@@ -46,11 +46,11 @@ pub(crate) struct Retrier {
 
 impl Retrier {
     pub(crate) fn new(policy: RetryPolicy) -> Self {
-        // A quota needs some time; one without any would be no budget at all.
-        let every = policy.retry_every.max(Duration::from_millis(1));
+        // A quota needs some time, and cannot count centuries.
+        let every = policy.retry_every.clamp(Duration::from_millis(1), Duration::from_hours(24));
         let quota = Quota::with_period(every)
             .unwrap_or(Quota::per_second(NonZeroU32::MIN))
-            .allow_burst(policy.retries_burst);
+            .allow_burst(policy.retries_burst.into());
         Self { policy, budget: RateLimiter::direct(quota) }
     }
 
@@ -58,11 +58,14 @@ impl Retrier {
     ///
     /// # Errors
     /// The last attempt's error.
-    pub(crate) async fn call<T>(
+    pub(crate) async fn call<T, F>(
         &self,
         within: Duration,
-        attempt: impl AsyncFn() -> Result<T, CallError>,
-    ) -> Result<T, CallError> {
+        attempt: impl Fn() -> F,
+    ) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<T, CallError>>,
+    {
         let policy = &self.policy;
         let ends = Instant::now() + within;
         let attempt = || async {

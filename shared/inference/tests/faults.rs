@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::num::NonZeroU32;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use inference::testing::{Reply, Server};
@@ -122,7 +122,7 @@ async fn a_sick_service_gets_no_more_retries_than_the_budget_has() {
     let server = Server::start().await;
     server.then(vec![Reply::status(500); 100]);
     let policy = RetryPolicy {
-        retries_burst: NonZeroU32::new(3).unwrap(),
+        retries_burst: NonZeroU16::new(3).unwrap(),
         retry_every: Duration::from_secs(3_600),
         ..policy()
     };
@@ -131,6 +131,15 @@ async fn a_sick_service_gets_no_more_retries_than_the_budget_has() {
         images.generate(&REQUEST, WITHIN).await.unwrap_err();
     }
     assert_eq!(server.asked().len(), 10 + 3);
+}
+
+#[tokio::test]
+async fn no_budget_is_too_large() {
+    let server = Server::start().await;
+    let policy =
+        RetryPolicy { retries_burst: NonZeroU16::MAX, retry_every: Duration::MAX, ..policy() };
+    server.then([Reply::status(500)]);
+    Images::new(service(&server), policy).unwrap().generate(&REQUEST, WITHIN).await.unwrap();
 }
 
 #[tokio::test]
@@ -249,7 +258,9 @@ async fn words_are_asked_for_with_their_schema() {
     let server = Server::start().await;
     let chat = Chat::new(service(&server), policy()).unwrap();
     server.then([Reply::status(500), Reply::Says("words".to_owned())]);
-    assert_eq!(chat.ask(&question(), WITHIN).await.unwrap(), "words");
+    // On another thread, as workers ask.
+    let asking = tokio::spawn(async move { chat.ask(&question(), WITHIN).await });
+    assert_eq!(asking.await.unwrap().unwrap(), "words");
     let body = &server.asked()[1].body;
     assert_eq!(body["messages"][1]["content"], "{}");
     assert_eq!(body["response_format"]["json_schema"]["schema"]["type"], "object");
