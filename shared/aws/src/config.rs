@@ -1,11 +1,17 @@
 //! Where a function finds what it works on. Read from the environment in one place.
 
+mod worker;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use ledger::Region;
 
 use crate::schema::Table;
+
+pub use worker::{
+    GeneratorKind, Hidden, NeighbourConfig, NeighbourVariables, WORKER_VARIABLES, WorkerConfig,
+};
 
 /// A setting that is missing or wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

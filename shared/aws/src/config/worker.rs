@@ -1,0 +1,233 @@
+//! What the worker alone is told: what paints, and where it is.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use super::ConfigError;
+
+/// The environment variables that [`WorkerConfig`] is read from. The worker runs in a container beside
+/// a GPU, not on Lambda: `template.yaml` does not set them.
+pub const WORKER_VARIABLES: &[&str] = &[
+    GENERATOR,
+    IMAGES.url,
+    IMAGES.model,
+    IMAGES.key,
+    IMAGES.key_file,
+    CHAT.url,
+    CHAT.model,
+    CHAT.key,
+    CHAT.key_file,
+];
+
+const GENERATOR: &str = "MEMES_GENERATOR";
+
+const IMAGES: NeighbourVariables = NeighbourVariables {
+    url: "MEMES_IMAGES_URL",
+    model: "MEMES_IMAGES_MODEL",
+    key: "MEMES_IMAGES_KEY",
+    key_file: "MEMES_IMAGES_KEY_FILE",
+};
+
+const CHAT: NeighbourVariables = NeighbourVariables {
+    url: "MEMES_CHAT_URL",
+    model: "MEMES_CHAT_MODEL",
+    key: "MEMES_CHAT_KEY",
+    key_file: "MEMES_CHAT_KEY_FILE",
+};
+
+/// The names of the variables that say where a service beside the worker is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NeighbourVariables {
+    /// Its URL.
+    pub url: &'static str,
+    /// The model that it is asked for.
+    pub model: &'static str,
+    /// The key that it wants to see.
+    pub key: &'static str,
+    /// The file that has the key.
+    pub key_file: &'static str,
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hidden(String);
+
+impl Hidden {
+    /// The text, for whoever it is meant for.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hidden(..)")
+    }
+}
+
+/// A service beside the worker, as the operator says. Nothing of it is judged yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeighbourConfig {
+    /// Where it is.
+    pub url: String,
+    /// The model that it is asked for; without one it is asked for none.
+    pub model: Option<String>,
+    /// The key that it wants to see, if it does.
+    pub key: Option<Hidden>,
+    /// Where all of this was read.
+    pub variables: NeighbourVariables,
+}
+
+/// What paints.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum GeneratorKind {
+    /// No model: scenes that are drawn.
+    #[default]
+    Composer,
+    /// A service beside the worker.
+    Http {
+        /// The service.
+        images: NeighbourConfig,
+        /// Its model, as replies name it.
+        model: String,
+    },
+}
+
+/// What the worker is told beside what all functions are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WorkerConfig {
+    /// What paints.
+    pub generator: GeneratorKind,
+    /// What writes captions; none leaves it to the grammar.
+    pub chat: Option<NeighbourConfig>,
+}
+
+impl WorkerConfig {
+    /// Reads the worker's environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the variable.
+    pub fn from_environment() -> Result<Self, ConfigError> {
+        Self::from_variables(&std::env::vars().collect())
+    }
+
+    /// Reads the configuration from variables, and keys from the files that they name.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the variable.
+    pub fn from_variables(variables: &HashMap<String, String>) -> Result<Self, ConfigError> {
+        let generator = match value(variables, GENERATOR) {
+            None | Some("composer") => GeneratorKind::Composer,
+            Some("http") => http(variables)?,
+            Some(_) => {
+                let expected = "`composer` or `http`";
+                return Err(ConfigError::Invalid { name: GENERATOR, expected });
+            }
+        };
+        Ok(Self { generator, chat: neighbour(variables, CHAT)? })
+    }
+}
+
+fn http(variables: &HashMap<String, String>) -> Result<GeneratorKind, ConfigError> {
+    let images = neighbour(variables, IMAGES)?.ok_or(ConfigError::Invalid {
+        name: IMAGES.url,
+        expected: "the URL of the service that paints, where MEMES_GENERATOR is `http`",
+    })?;
+    let model = images.model.clone().ok_or(ConfigError::Invalid {
+        name: IMAGES.model,
+        expected: "the model that the service serves, where MEMES_GENERATOR is `http`: replies name it",
+    })?;
+    Ok(GeneratorKind::Http { images, model })
+}
+
+/// What is said of a service, if it is said where it is.
+fn neighbour(
+    variables: &HashMap<String, String>,
+    names: NeighbourVariables,
+) -> Result<Option<NeighbourConfig>, ConfigError> {
+    let Some(url) = value(variables, names.url) else { return Ok(None) };
+    let key = match (value(variables, names.key), value(variables, names.key_file)) {
+        (None, None) => None,
+        (Some(key), None) => Some(Hidden(key.to_owned())),
+        (None, Some(file)) => {
+            let expected = "the path of a file that can be read";
+            let text = std::fs::read_to_string(file)
+                .map_err(|_| ConfigError::Invalid { name: names.key_file, expected })?;
+            Some(Hidden(text.trim().to_owned()))
+        }
+        (Some(_), Some(_)) => {
+            let expected = "left out where the key itself is set";
+            return Err(ConfigError::Invalid { name: names.key_file, expected });
+        }
+    };
+    let model = value(variables, names.model).map(str::to_owned);
+    Ok(Some(NeighbourConfig { url: url.to_owned(), model, key, variables: names }))
+}
+
+/// The value of a variable. One that is blank is not set.
+fn value<'a>(variables: &'a HashMap<String, String>, name: &str) -> Option<&'a str> {
+    variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<WorkerConfig, ConfigError> {
+        let variables = variables.iter().map(|(name, value)| {
+            assert!(WORKER_VARIABLES.contains(name), "{name} is not listed");
+            ((*name).to_owned(), (*value).to_owned())
+        });
+        WorkerConfig::from_variables(&variables.collect())
+    }
+
+    const URL: (&str, &str) = ("MEMES_IMAGES_URL", "http://gpu:30000");
+    const MODEL: (&str, &str) = ("MEMES_IMAGES_MODEL", "flux");
+    const HTTP: (&str, &str) = ("MEMES_GENERATOR", "http");
+
+    #[test]
+    fn without_a_word_the_composer_paints_and_the_grammar_writes() {
+        assert_eq!(read(&[]), Ok(WorkerConfig::default()));
+        assert_eq!(read(&[("MEMES_GENERATOR", " "), URL]), Ok(WorkerConfig::default()));
+    }
+
+    #[test]
+    fn a_service_is_where_its_variables_say() {
+        let chat = [("MEMES_CHAT_URL", "http://words:8000"), ("MEMES_CHAT_KEY", "sk-1")];
+        let config = read(&[&[HTTP, URL, MODEL], &chat[..]].concat()).unwrap();
+        let GeneratorKind::Http { images, model } = &config.generator else { panic!("no http") };
+        assert_eq!((images.url.as_str(), model.as_str(), &images.key), (URL.1, "flux", &None));
+        let chat = config.chat.as_ref().unwrap();
+        assert_eq!((chat.url.as_str(), &chat.model), ("http://words:8000", &None));
+        assert_eq!(chat.key.as_ref().unwrap().reveal(), "sk-1");
+        assert!(!format!("{config:?}").contains("sk-1"));
+    }
+
+    #[test]
+    fn a_key_may_be_in_a_file() {
+        // Any file will do.
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        let path = ("MEMES_IMAGES_KEY_FILE", file);
+        let config = read(&[HTTP, URL, MODEL, path]).unwrap();
+        let GeneratorKind::Http { images, .. } = config.generator else { panic!("no http") };
+        let text = std::fs::read_to_string(file).unwrap();
+        assert_eq!(images.key.unwrap().reveal(), text.trim());
+        let both = read(&[HTTP, URL, MODEL, path, ("MEMES_IMAGES_KEY", "sk-1")]);
+        assert!(both.unwrap_err().to_string().contains("MEMES_IMAGES_KEY_FILE"));
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named_with_its_cure() {
+        let gone = ("MEMES_IMAGES_KEY_FILE", "/no/such/file");
+        for (variables, named) in [
+            (&[("MEMES_GENERATOR", "magic")][..], "MEMES_GENERATOR must be `composer` or `http`"),
+            (&[HTTP, MODEL], "MEMES_IMAGES_URL must be the URL"),
+            (&[HTTP, URL], "MEMES_IMAGES_MODEL must be the model"),
+            (&[HTTP, URL, MODEL, gone], "MEMES_IMAGES_KEY_FILE must be the path"),
+        ] {
+            let error = read(variables).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+}
