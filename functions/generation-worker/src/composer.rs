@@ -26,6 +26,7 @@ mod wit;
 use provenance::SourceType;
 use render::Picture;
 
+use crate::captions::Written;
 use crate::generator::{GenerateError, Generator, Order, Painting};
 use data::{Index, Lexicon};
 use dice::Dice;
@@ -73,15 +74,27 @@ struct Composition {
     seen: String,
 }
 
+/// The dice of one part of an order. Each part throws its own, so that one part's choices do not
+/// shift another's.
+fn dice_of(order: &Order, part: u64) -> Dice {
+    let seed = order.seed ^ dice::hash(&order.prompt);
+    Dice::new(seed ^ part.wrapping_mul(0xd1b5_4a32_d192_ed03))
+}
+
+/// Words for a picture of `order` that somebody else paints: of the prompt only what is understood.
+/// The order's own captions are not looked at.
+pub(crate) fn words(order: &Order) -> Written {
+    let plan = Plan::of_prompt(order.topic.as_deref(), &order.prompt, &mut dice_of(order, 1));
+    let captions = wit::captions(&plan, &mut dice_of(order, 3));
+    Written { captions, seen: wit::asked(&plan), topic: plan.topic }
+}
+
 /// Composes a picture.
 fn compose(order: &Order) -> Composition {
-    // Each part throws its own dice, so that one part's choices do not shift another's.
-    let seed = order.seed ^ dice::hash(&order.prompt);
-    let dice = |part: u64| Dice::new(seed ^ part.wrapping_mul(0xd1b5_4a32_d192_ed03));
-    let plan = Plan::new(order.topic.as_deref(), &order.prompt, &mut dice(1));
-    let staged = stage::stage(&plan, order.size, &mut dice(2));
+    let plan = Plan::new(order.topic.as_deref(), &order.prompt, &mut dice_of(order, 1));
+    let staged = stage::stage(&plan, order.size, &mut dice_of(order, 2));
     let captions = if order.captions.is_empty() {
-        wit::captions(&plan, &mut dice(3))
+        wit::captions(&plan, &mut dice_of(order, 3))
     } else {
         order.captions.clone()
     };

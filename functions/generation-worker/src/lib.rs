@@ -12,10 +12,16 @@
 //!
 //! The generator only paints. The captions are drawn here, by `render`, and the picture's file gets
 //! its manifest here, signed with the key that the operator brought in: there is no picture without.
+//!
+//! What paints is configured ([`Backend`]); where it is a model, a [`Captioner`] finds the words.
 
+mod backend;
+mod captions;
 mod composer;
 mod generator;
+mod http;
 mod manifests;
+mod report;
 mod work;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
@@ -24,8 +30,11 @@ use maas_aws::generations::GenerationStore;
 use maas_aws::{GenerationMessage, GenerationQueue, PictureStore};
 use manifests::Manifests;
 
+pub use backend::{Backend, BackendError};
+pub use captions::{Captioner, Chat, Grammar, Words, Written};
 pub use composer::Composer;
 pub use generator::{GenerateError, Generator, Order, Painting};
+pub use http::Http;
 pub use manifests::SignerError;
 pub use work::{CLAIMED_FOR, HEARTBEAT, Outcome};
 

@@ -1,15 +1,22 @@
 //! The worker as a function of Lambda's kind: a batch of messages in, those to come again out.
 
+use std::time::Duration;
+
 use aws_lambda_events::sqs::SqsEvent;
-use generation_worker::{Composer, Context, handle};
+use generation_worker::{Backend, Context, handle};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use maas_aws::Core;
+use maas_aws::config::WorkerConfig;
 use maas_aws::telemetry::{LogFormat, start};
+
+/// How long the backend may take until it can paint. A model of some gigabytes is loaded meanwhile.
+const READY_WITHIN: Duration = Duration::from_secs(600);
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     start(LogFormat::Json, "info");
-    let context = Context::new(&Core::from_environment().await?, Composer::new());
+    let backend = Backend::start(&WorkerConfig::from_environment()?, READY_WITHIN).await?;
+    let context = Context::new(&Core::from_environment().await?, backend);
     context.ready().await?;
     let context = &context;
     run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {

@@ -50,6 +50,20 @@ pub(super) struct Said {
     pub(super) nothing: bool,
 }
 
+impl Said {
+    fn of(brief: &Brief, topic: bool) -> Self {
+        Self {
+            cast: !brief.cast.is_empty(),
+            mood: brief.mood.is_some() || brief.cast.iter().any(|named| named.mood.is_some()),
+            action: brief.action.is_some(),
+            thing: !brief.things.is_empty(),
+            place: brief.place.is_some() || brief.night,
+            topic,
+            nothing: brief.is_empty() && !topic,
+        }
+    }
+}
+
 /// What the meme is about, and whether the client or the prompt says so.
 fn topic_of(topic: Option<&str>, prompt: &str, brief: &Brief) -> (String, bool) {
     let catalogue = Catalogue::embedded();
@@ -91,18 +105,10 @@ impl Plan {
         let lexicon = Lexicon::embedded();
         let brief = Brief::read(prompt);
         let (topic, topic_said) = topic_of(topic, prompt, &brief);
-        let nothing = brief.is_empty() && !topic_said;
         let recipe = lexicon.recipe(&topic);
         let sketch = recipe.and_then(|recipe| dice.of(&recipe.scenes));
-        let said = Said {
-            cast: !brief.cast.is_empty(),
-            mood: brief.mood.is_some() || brief.cast.iter().any(|named| named.mood.is_some()),
-            action: brief.action.is_some(),
-            thing: !brief.things.is_empty(),
-            place: brief.place.is_some() || brief.night,
-            topic: topic_said,
-            nothing,
-        };
+        let said = Said::of(&brief, topic_said);
+        let nothing = said.nothing;
         let mut cast = named(&brief, dice);
         if cast.is_empty() {
             cast = sketched(sketch, lexicon);
@@ -169,6 +175,34 @@ impl Plan {
             .map(|(at, (being, mood))| actor(being, mood, pose.filter(|_| at == 0), lexicon, dice))
             .collect();
         Self { topic, cast, action, things, place, weather, night, said }
+    }
+
+    /// What the prompt says and no more, for a picture that somebody else paints. There may be
+    /// nobody in it. It counts as a prompt that says something: the painter may have understood
+    /// what is not understood here.
+    pub(super) fn of_prompt(topic: Option<&str>, prompt: &str, dice: &mut Dice) -> Self {
+        let lexicon = Lexicon::embedded();
+        let brief = Brief::read(prompt);
+        let (topic, topic_said) = topic_of(topic, prompt, &brief);
+        let said = Said { nothing: false, ..Said::of(&brief, topic_said) };
+        let mut cast: Vec<Actor> = named(&brief, dice)
+            .into_iter()
+            .map(|(being, mood)| Actor { being, mood, figure: String::new(), body: false })
+            .collect();
+        if let (Some(mood), Some(first)) = (brief.mood, cast.first_mut()) {
+            first.mood = Some(mood);
+        }
+        let night = || brief.night.then(|| lexicon.place("night")).flatten();
+        Self {
+            topic,
+            cast,
+            action: brief.action,
+            place: brief.place.or_else(night).unwrap_or(&lexicon.places[0]),
+            weather: brief.weather,
+            night: brief.night && brief.place.is_some(),
+            things: brief.things,
+            said,
+        }
     }
 
     /// Who matters.

@@ -375,6 +375,40 @@ fn captions_have_only_words_of_our_own() {
 }
 
 #[test]
+fn words_for_the_pictures_of_others_are_the_prompts_and_our_own() {
+    let seen = |prompt: &str| words(&order(prompt, 3)).seen;
+    assert_eq!(
+        seen("two tired cats read logs in the office"),
+        "A generated picture of two tired cats reading logs in an office."
+    );
+    assert_eq!(
+        seen("a pizza in space at night"),
+        "A generated picture of a pizza in space at night."
+    );
+    assert_eq!(seen("Qwertzine Plomm"), "A generated picture.");
+    let known = vocabulary();
+    let prompts =
+        ["Zorblax the cat reads the SECRETWORD", "", "happy", "{The} {doing}", "friday deploy"];
+    for prompt in prompts {
+        for seed in 0..60 {
+            let order = order(prompt, seed);
+            let written = words(&order);
+            assert!((1..=2).contains(&written.captions.len()));
+            assert!(Catalogue::embedded().topic(&written.topic).is_some());
+            for line in &written.captions {
+                assert!((1..60).contains(&line.chars().count()), "{line}");
+                for word in data::tokens(line) {
+                    assert!(known.contains(&word), "{prompt}: {word} in {line}");
+                }
+            }
+            // Nobody drew a robot, and nobody is at a loss.
+            let puzzled = &Lexicon::embedded().jokes.puzzled;
+            assert!(!puzzled.contains(&written.captions), "{prompt}: {:?}", written.captions);
+        }
+    }
+}
+
+#[test]
 fn every_joke_fits_and_has_slots_that_exist() {
     let lexicon = Lexicon::embedded();
     let jokes = &lexicon.jokes;

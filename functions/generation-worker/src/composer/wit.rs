@@ -132,17 +132,7 @@ fn alike(plan: &Plan) -> usize {
 
 /// What a picture shows, as a sentence.
 pub(super) fn seen(plan: &Plan) -> String {
-    let mut groups: Vec<(&Actor, usize)> = Vec::new();
-    for actor in &plan.cast {
-        let same = |known: &Actor| {
-            known.being.id == actor.being.id
-                && known.mood.map(|mood| &mood.id) == actor.mood.map(|mood| &mood.id)
-        };
-        match groups.last_mut() {
-            Some((known, count)) if same(known) => *count += 1,
-            _ => groups.push((actor, 1)),
-        }
-    }
+    let groups = groups(plan);
     let mut names = groups.iter().map(|(actor, count)| describe(actor, *count));
     let Some(first) = names.next() else { return "A picture.".to_owned() };
     let others: Vec<String> = names.collect();
@@ -177,8 +167,39 @@ pub(super) fn seen(plan: &Plan) -> String {
         sentence.push_str(if others.is_empty() { " with " } else { ", with " });
         sentence.push_str(&list(&things));
     }
-    sentence.push(' ');
-    sentence.push_str(&plan.place.seen);
+    push_scene(&mut sentence, plan, true);
+    sentence
+}
+
+/// What a picture was to show, as a sentence, where somebody else has painted it: the prompt's own
+/// as far as it is understood, and nothing of ours.
+pub(super) fn asked(plan: &Plan) -> String {
+    let mut left: Vec<&Thing> = plan.things.clone();
+    let mut parts: Vec<String> =
+        groups(plan).iter().map(|(actor, count)| describe(actor, *count)).collect();
+    if let (Some(action), Some(first)) = (plan.action, parts.first_mut()) {
+        first.push(' ');
+        first.push_str(&action.say(Form::Doing, &left, false));
+        if !action.is_bare() {
+            drop_said(action, &mut left);
+        }
+    }
+    parts.extend(left.iter().map(|thing| thing.one.clone()));
+    let mut sentence = "A generated picture".to_owned();
+    if !parts.is_empty() {
+        sentence.push_str(" of ");
+        sentence.push_str(&list(&parts));
+    }
+    push_scene(&mut sentence, plan, plan.said.place);
+    sentence
+}
+
+/// Ends a sentence with where it is, what the weather is like, and whether it is night.
+fn push_scene(sentence: &mut String, plan: &Plan, place: bool) {
+    if place {
+        sentence.push(' ');
+        sentence.push_str(&plan.place.seen);
+    }
     if let Some(weather) = plan.weather {
         sentence.push(' ');
         sentence.push_str(&weather.seen);
@@ -187,7 +208,22 @@ pub(super) fn seen(plan: &Plan) -> String {
         sentence.push_str(" at night");
     }
     sentence.push('.');
-    sentence
+}
+
+/// The cast, those who are alike and stand together as one entry with their number.
+fn groups(plan: &Plan) -> Vec<(&Actor, usize)> {
+    let mut groups: Vec<(&Actor, usize)> = Vec::new();
+    for actor in &plan.cast {
+        let same = |known: &Actor| {
+            known.being.id == actor.being.id
+                && known.mood.map(|mood| &mood.id) == actor.mood.map(|mood| &mood.id)
+        };
+        match groups.last_mut() {
+            Some((known, count)) if same(known) => *count += 1,
+            _ => groups.push((actor, 1)),
+        }
+    }
+    groups
 }
 
 /// What the action has named already is not named again.
