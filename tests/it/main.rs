@@ -5,6 +5,7 @@
 mod account_history;
 mod account_read;
 mod architecture;
+mod backends;
 mod bad_input;
 mod contract;
 mod crash;

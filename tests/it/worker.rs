@@ -39,7 +39,7 @@ impl Generator for Scripted {
     }
 }
 
-fn message(job: JobId) -> SqsEvent {
+pub(super) fn message(job: JobId) -> SqsEvent {
     let mut record = SqsMessage::default();
     record.message_id = Some("the-message".to_owned());
     record.body = Some(format!("{{\"job_id\":\"{job}\"}}"));
@@ -49,7 +49,12 @@ fn message(job: JobId) -> SqsEvent {
 }
 
 /// A job in the table and on the books, but in no queue.
-async fn job(stack: &Stack, client: ClientId, fallback: Fallback, deadline_s: u32) -> Job {
+pub(super) async fn job(
+    stack: &Stack,
+    client: ClientId,
+    fallback: Fallback,
+    deadline_s: u32,
+) -> Job {
     let platform = stack.platform();
     let now = platform.core.clock.now();
     let job = Job::new(NewJob {
@@ -76,7 +81,7 @@ async fn job(stack: &Stack, client: ClientId, fallback: Fallback, deadline_s: u3
     job
 }
 
-async fn find(stack: &Stack, job: JobId) -> Job {
+pub(super) async fn find(stack: &Stack, job: JobId) -> Job {
     stack.platform().core.aws.generations().find(job).await.unwrap().unwrap()
 }
 

@@ -8,6 +8,7 @@ mod process;
 mod stack;
 
 pub use api::{Api, Reply};
+pub use inference::testing as neighbour;
 pub use lambda::{Lambda, LambdaOptions};
 pub use link::Link;
 pub use process::{Process, durable_kafka, kafka};
