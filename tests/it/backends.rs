@@ -2,19 +2,37 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use entitlements::Plan;
-use generation_worker::{Backend, Context, Generator, Grammar, Http, Words, handle};
+use generation_worker::{Backend, Context, Filter, Generator, Grammar, Http, Words, handle};
 use generations::{Fallback, Job, State};
 use ids::ClientId;
 use inference::{Images, RetryPolicy, Service};
 use maas_aws::config::WorkerConfig;
+use render::{Format, Picture, encode};
 use serde_json::Value;
 use support::Stack;
 use support::neighbour::{Reply, Server};
 
 use crate::worker::{find, job, message};
+
+/// Where `cargo xtask weights` puts the picture filter's weights.
+fn weights() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/weights/opennsfw.onnx")
+}
+
+/// The picture filter. It is loaded once for all tests.
+fn filter() -> Filter {
+    static FILTER: OnceLock<Filter> = OnceLock::new();
+    let load = || {
+        Filter::load(&weights())
+            .unwrap_or_else(|error| panic!("{error}; `cargo xtask weights` fetches the weights"))
+    };
+    FILTER.get_or_init(load).clone()
+}
 
 /// The backend that an operator gets who sets these variables.
 fn config(server: &Server) -> WorkerConfig {
@@ -23,6 +41,7 @@ fn config(server: &Server) -> WorkerConfig {
         ("MEMES_IMAGES_URL", &server.url()),
         ("MEMES_IMAGES_MODEL", "flux"),
         ("MEMES_CHAT_URL", &server.url()),
+        ("MEMES_PICTURE_FILTER", weights().to_str().unwrap()),
     ];
     let variables: HashMap<String, String> =
         variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
@@ -39,7 +58,7 @@ fn worker(stack: &Stack, server: &Server) -> Context<Http> {
     };
     let service = Service::new(&server.url(), None, None).unwrap();
     let images = Images::new(service, policy).unwrap();
-    let http = Http::new(images, Words::Grammar(Grammar), "flux".to_owned());
+    let http = Http::new(images, Words::Grammar(Grammar), filter(), "flux".to_owned());
     Context::new(&stack.platform().core, http)
 }
 
@@ -155,6 +174,31 @@ async fn what_the_service_refuses_is_moderated_and_not_asked_for_again() {
         assert_eq!(view["memes"][0]["tier"], "normal");
         assert!(view["problem"]["detail"].as_str().unwrap().contains("describe something else"));
         assert_eq!(stack.settled(client).await.accounts.available, 100);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_may_not_be_shown_is_nowhere_and_costs_nothing() {
+    Stack::run(async |stack| {
+        let api = stack.client(Plan::Pro, true, 100).await;
+        let client = api.client.unwrap();
+        let server = Server::start().await;
+        // Nothing but blots, and the network is sure of it: see the reference of the filter's tests.
+        let folder = "../shared/moderation/tests/reference/blots-307.png";
+        let blots = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap();
+        let blots = Picture::decode(&blots).unwrap().resize(1_024, 768).unwrap();
+        let file = encode(&blots, Format::Png, 100).unwrap();
+        server.always(Reply::Files(file));
+        let job = delivered(stack, &worker(stack, &server), client, Fallback::Normal).await;
+        let view: Value = api.get(&format!("/v1/generations/{}", job.id)).await.json();
+        assert_eq!(view["fallback"]["reason"], "moderated", "{view}");
+        assert_eq!(view["memes"][0]["tier"], "normal");
+        assert_eq!(stack.settled(client).await.accounts.available, 100);
+        let key = format!("generations/{}/0.jpg", job.id);
+        let pictures = stack.platform().core.aws.pictures();
+        let url = pictures.signed_url(&key, Duration::from_secs(60)).await.unwrap();
+        assert_eq!(api.get(&url).await.status, 404, "nothing was stored");
     })
     .await;
 }

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use inference::{CallError, Chat, Images, Key, RetryPolicy, Service, ServiceFault};
-use maas_aws::config::{GeneratorKind, NeighbourConfig, WorkerConfig};
+use maas_aws::config::{GeneratorKind, NeighbourConfig, PICTURE_FILTER, WorkerConfig};
+use moderation::picture::LoadError;
 use provenance::SourceType;
 
 use crate::captions::{self, Grammar, Words};
 use crate::composer::Composer;
+use crate::filter::Filter;
 use crate::generator::{GenerateError, Generator, Order, Painting};
 use crate::http::Http;
 
@@ -25,6 +27,12 @@ pub enum BackendError {
         /// What is wrong with it, and the cure.
         fault: ServiceFault,
     },
+    /// There is nothing that looks at what a model paints.
+    #[error(
+        "the environment variable {PICTURE_FILTER} must name the weights of the picture filter, which \
+         `cargo xtask weights` fetches"
+    )]
+    Filter(#[from] LoadError),
     /// The machine cannot make calls.
     #[error("calls to services cannot be made")]
     Calls(#[source] CallError),
@@ -63,7 +71,8 @@ impl Backend {
     pub async fn start(config: &WorkerConfig, within: Duration) -> Result<Self, BackendError> {
         let backend = match &config.generator {
             GeneratorKind::Composer => Self::Composer(Composer::new()),
-            GeneratorKind::Http { images, model } => {
+            GeneratorKind::Http { images, model, filter } => {
+                let filter = Filter::load(filter)?;
                 let service = service(images)?;
                 let url = service.base().to_string();
                 let client = Images::new(service, RetryPolicy::default());
@@ -72,7 +81,7 @@ impl Backend {
                     let variable = images.variables.url;
                     BackendError::NotReady { url, variable, within, cause }
                 })?;
-                Self::Http(Box::new(Http::new(client, words(config)?, model.clone())))
+                Self::Http(Box::new(Http::new(client, words(config)?, filter, model.clone())))
             }
         };
         tracing::info!(model = backend.model(), "pictures are painted");

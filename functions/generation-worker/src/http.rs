@@ -6,6 +6,7 @@ use inference::{CallError, ImageRequest, Images};
 use render::Picture;
 
 use crate::captions::{Captioner, Words};
+use crate::filter::Filter;
 use crate::generator::{GenerateError, Generator, Order, Painting};
 use crate::report::chain;
 
@@ -20,14 +21,16 @@ const REFUSED: &str = "the model's policy on content forbids this prompt; descri
 pub struct Http {
     images: Images,
     words: Words,
+    filter: Filter,
     model: String,
 }
 
 impl Http {
-    /// Paints with `images`, whose model replies name as `model`, and finds its words with `words`.
+    /// Paints with `images`, whose model replies name as `model`, finds its words with `words`, and
+    /// gives away what `filter` lets through.
     #[must_use]
-    pub const fn new(images: Images, words: Words, model: String) -> Self {
-        Self { images, words, model }
+    pub const fn new(images: Images, words: Words, filter: Filter, model: String) -> Self {
+        Self { images, words, filter, model }
     }
 
     async fn paint(&self, order: &Order) -> Result<Picture, GenerateError> {
@@ -41,8 +44,8 @@ impl Http {
         };
         let painted =
             self.images.generate(&request, WITHIN).await.map_err(|error| failure(&error))?;
-        let picture = painted.into_iter().next();
-        picture.ok_or_else(|| GenerateError::Failed("the service painted nothing".to_owned()))
+        let nothing = || GenerateError::Failed("the service painted nothing".to_owned());
+        self.filter.pass(painted.into_iter().next().ok_or_else(nothing)?).await
     }
 }
 

@@ -18,6 +18,7 @@
 mod backend;
 mod captions;
 mod composer;
+mod filter;
 mod generator;
 mod http;
 mod manifests;
@@ -33,6 +34,7 @@ use manifests::Manifests;
 pub use backend::{Backend, BackendError};
 pub use captions::{Captioner, Chat, Grammar, Words, Written};
 pub use composer::Composer;
+pub use filter::Filter;
 pub use generator::{GenerateError, Generator, Order, Painting};
 pub use http::Http;
 pub use manifests::SignerError;

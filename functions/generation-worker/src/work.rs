@@ -11,6 +11,7 @@ use ids::{Id, JobId, MemeId, Ulid};
 use maas_aws::StoreError;
 use maas_aws::generations::ChangeError;
 use maas_aws::memes::{MemeRecord, Picture, pool_shard};
+use moderation::text::check_captions;
 use provenance::{Origin, Signer};
 use render::{CaptionBox, Format, draw_captions, encode};
 
@@ -238,6 +239,9 @@ async fn picture<G: Generator>(
     let painting = context.generator.generate(order).await?;
     let failed = |error: &dyn std::fmt::Display| GenerateError::Failed(error.to_string());
     let Painting { picture, captions, seen, topic } = painting;
+    // The client's own passed before it paid; this is for those that a model wrote.
+    check_captions(&captions)
+        .map_err(|refusal| GenerateError::Refused(refusal.detail.to_owned()))?;
     let size = (picture.width(), picture.height());
     let (id, created_at) = (meme_id(job.id, number), context.core.clock.now());
     let (title, model) = (id.to_string(), context.generator.model().to_owned());

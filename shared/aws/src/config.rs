@@ -10,7 +10,8 @@ use ledger::Region;
 use crate::schema::Table;
 
 pub use worker::{
-    GeneratorKind, Hidden, NeighbourConfig, NeighbourVariables, WORKER_VARIABLES, WorkerConfig,
+    GeneratorKind, Hidden, NeighbourConfig, NeighbourVariables, PICTURE_FILTER, WORKER_VARIABLES,
+    WorkerConfig,
 };
 
 /// A setting that is missing or wrong.

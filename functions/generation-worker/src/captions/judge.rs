@@ -5,6 +5,7 @@
 //! then the stranger could have anything written that the client's captions are checked for.
 
 use catalogue::CAPTION_CHARS_MAX;
+use moderation::text::{Refusal, Role, check, check_captions};
 
 /// The most captions of a picture.
 const CAPTIONS_MAX: usize = 2;
@@ -52,6 +53,9 @@ pub(super) enum Fault {
     /// It repeats the prompt.
     #[error("a caption repeats the prompt")]
     Echo,
+    /// Nothing that may be written on a picture.
+    #[error("a text may not be written: {0}")]
+    Refused(#[from] Refusal),
 }
 
 /// Judges captions for a picture of `prompt`, and returns them without white space around them.
@@ -81,6 +85,7 @@ pub(super) fn captions(captions: &[String], prompt: &str) -> Result<Vec<String>,
         }
         judged.push(caption.to_owned());
     }
+    check_captions(&judged)?;
     Ok(judged)
 }
 
@@ -95,6 +100,7 @@ pub(super) fn seen(sentence: &str) -> Result<String, Fault> {
         return Err(Fault::Length);
     }
     plain(sentence)?;
+    check(Role::Caption, sentence)?;
     Ok(sentence.to_owned())
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use super::ConfigError;
 
@@ -17,9 +18,13 @@ pub const WORKER_VARIABLES: &[&str] = &[
     CHAT.model,
     CHAT.key,
     CHAT.key_file,
+    PICTURE_FILTER,
 ];
 
 const GENERATOR: &str = "MEMES_GENERATOR";
+
+/// Where the weights of the picture filter are.
+pub const PICTURE_FILTER: &str = "MEMES_PICTURE_FILTER";
 
 const IMAGES: NeighbourVariables = NeighbourVariables {
     url: "MEMES_IMAGES_URL",
@@ -91,6 +96,8 @@ pub enum GeneratorKind {
         images: NeighbourConfig,
         /// Its model, as replies name it.
         model: String,
+        /// The weights of what looks at its pictures.
+        filter: PathBuf,
     },
 }
 
@@ -138,7 +145,16 @@ fn http(variables: &HashMap<String, String>) -> Result<GeneratorKind, ConfigErro
         name: IMAGES.model,
         expected: "the model that the service serves, where MEMES_GENERATOR is `http`: replies name it",
     })?;
-    Ok(GeneratorKind::Http { images, model })
+    Ok(GeneratorKind::Http { images, model, filter: filter(variables)? })
+}
+
+/// What a model paints is not shown unseen.
+fn filter(variables: &HashMap<String, String>) -> Result<PathBuf, ConfigError> {
+    value(variables, PICTURE_FILTER).map(PathBuf::from).ok_or(ConfigError::Invalid {
+        name: PICTURE_FILTER,
+        expected: "the weights of the picture filter, where MEMES_GENERATOR is a model; `cargo xtask \
+                   weights` fetches them",
+    })
 }
 
 /// What is said of a service, if it is said where it is.
@@ -185,6 +201,7 @@ mod tests {
     const URL: (&str, &str) = ("MEMES_IMAGES_URL", "http://gpu:30000");
     const MODEL: (&str, &str) = ("MEMES_IMAGES_MODEL", "flux");
     const HTTP: (&str, &str) = ("MEMES_GENERATOR", "http");
+    const FILTER: (&str, &str) = ("MEMES_PICTURE_FILTER", "/weights/filter.onnx");
 
     #[test]
     fn without_a_word_the_composer_paints_and_the_grammar_writes() {
@@ -195,8 +212,10 @@ mod tests {
     #[test]
     fn a_service_is_where_its_variables_say() {
         let chat = [("MEMES_CHAT_URL", "http://words:8000"), ("MEMES_CHAT_KEY", "sk-1")];
-        let config = read(&[&[HTTP, URL, MODEL], &chat[..]].concat()).unwrap();
-        let GeneratorKind::Http { images, model } = &config.generator else { panic!("no http") };
+        let config = read(&[&[HTTP, URL, MODEL, FILTER], &chat[..]].concat()).unwrap();
+        let GeneratorKind::Http { images, model, .. } = &config.generator else {
+            panic!("no http")
+        };
         assert_eq!((images.url.as_str(), model.as_str(), &images.key), (URL.1, "flux", &None));
         let chat = config.chat.as_ref().unwrap();
         assert_eq!((chat.url.as_str(), &chat.model), ("http://words:8000", &None));
@@ -209,7 +228,7 @@ mod tests {
         // Any file will do.
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
         let path = ("MEMES_IMAGES_KEY_FILE", file);
-        let config = read(&[HTTP, URL, MODEL, path]).unwrap();
+        let config = read(&[HTTP, URL, MODEL, FILTER, path]).unwrap();
         let GeneratorKind::Http { images, .. } = config.generator else { panic!("no http") };
         let text = std::fs::read_to_string(file).unwrap();
         assert_eq!(images.key.unwrap().reveal(), text.trim());
@@ -224,6 +243,7 @@ mod tests {
             (&[("MEMES_GENERATOR", "magic")][..], "MEMES_GENERATOR must be `composer` or `http`"),
             (&[HTTP, MODEL], "MEMES_IMAGES_URL must be the URL"),
             (&[HTTP, URL], "MEMES_IMAGES_MODEL must be the model"),
+            (&[HTTP, URL, MODEL], "MEMES_PICTURE_FILTER must be the weights"),
             (&[HTTP, URL, MODEL, gone], "MEMES_IMAGES_KEY_FILE must be the path"),
         ] {
             let error = read(variables).unwrap_err().to_string();
