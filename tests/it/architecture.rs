@@ -17,6 +17,9 @@ const PURE: &[&str] = &[
     "moderation",
     "render",
     "scenes",
+    "render",
+    "scenes",
+    "webhooks",
 ];
 
 /// What each crate of `shared/` may depend on among our own, beside itself.
@@ -33,6 +36,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("entitlements", &["clock", "ids"]),
     ("generations", &["catalogue", "clock", "ids"]),
     ("ledger", &["clock", "ids"]),
+    ("webhooks", &["clock", "ids"]),
     ("auth", &["clock", "entitlements", "ids"]),
     ("edge", &["clock", "ids"]),
     ("maas-aws", &["auth", "clock", "entitlements", "generations", "ids", "ledger", "maas-valkey"]),
