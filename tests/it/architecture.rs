@@ -39,12 +39,25 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("webhooks", &["clock", "ids"]),
     ("auth", &["clock", "entitlements", "ids"]),
     ("edge", &["clock", "ids"]),
-    ("maas-aws", &["auth", "clock", "entitlements", "generations", "ids", "ledger", "maas-valkey"]),
+    (
+        "maas-aws",
+        &[
+            "auth",
+            "clock",
+            "entitlements",
+            "generations",
+            "ids",
+            "ledger",
+            "maas-valkey",
+            "webhooks",
+        ],
+    ),
     ("maas-kafka", &["ledger"]),
+    ("outbound", &["webhooks"]),
     ("maas-valkey", &["ids", "ledger"]),
     ("tallies", &["ledger"]),
     ("gate", &["auth", "clock", "edge", "entitlements", "ids", "ledger", "maas-aws", "tallies"]),
-    ("views", &["catalogue", "clock", "edge", "generations", "ids", "maas-aws"]),
+    ("views", &["catalogue", "clock", "edge", "generations", "ids", "maas-aws", "webhooks"]),
 ];
 
 /// Libraries that reach out of a process.
