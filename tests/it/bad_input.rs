@@ -10,7 +10,7 @@ use support::{Api, Stack};
 async fn bodies_that_are_no_json_too_big_or_of_another_kind() {
     Stack::run(async |stack| {
         let api = stack.client(Plan::Pro, true, 100).await;
-        for path in ["/v1/memes", "/v1/generations"] {
+        for path in ["/v1/memes", "/v1/generations", "/v1/webhooks"] {
             let json = "application/json";
             for (body, status, kind) in [
                 (b"{".to_vec(), 400, "invalid-request"),

@@ -29,4 +29,5 @@ mod template_read;
 mod token_issue;
 mod unauthenticated;
 mod usage;
+mod webhooks;
 mod worker;

@@ -73,6 +73,7 @@ pub(super) async fn job(
         deadline_s,
         public: false,
         house: false,
+        webhook: None,
     });
     let store = platform.core.aws.generations();
     let created =

@@ -19,8 +19,9 @@ TABLES = [
     "signing-keys",
     "stock",
     "usage",
+    "webhooks",
 ]
-QUEUES = ["generations", "usage"]
+QUEUES = ["generations", "usage", "webhooks"]
 ACCOUNTS = ["available", "leased", "held", "suspense", "spent", "expired"]
 
 

@@ -16,6 +16,7 @@ use local::stores::{Stores, StoresConfig, Streams};
 use maas_aws::onboarding::{NewAccount, Onboarded, Onboarding};
 use maas_aws::{Aws, Config, Endpoints, schema};
 use tempfile::TempDir;
+use webhooks::Targets;
 
 use crate::api::Api;
 
@@ -45,6 +46,8 @@ impl Bench {
             pictures_bucket: "memes-test-pictures".to_owned(),
             generations_queue_url: String::new(),
             usage_queue_url: String::new(),
+            webhooks_queue_url: String::new(),
+            webhook_targets: Targets::Public,
             tallies: None,
             valkey_url: None,
             other_regions: BTreeMap::new(),
@@ -83,6 +86,8 @@ pub struct StackOptions {
     pub other_regions: BTreeMap<String, String>,
     /// Kafka brokers that usage events go by way of.
     pub kafka_servers: Option<String>,
+    /// Whether webhooks lead to public addresses alone.
+    pub public_webhooks: bool,
     /// Whether data is kept in files, as `cargo run` does, rather than in memory.
     pub in_files: bool,
     /// How long usage events wait for others to be counted with; nothing, where a test waits for
@@ -125,6 +130,7 @@ impl Stack {
             other_regions: options.other_regions.clone(),
             usage_window: options.usage_window,
             kafka_servers: options.kafka_servers.clone(),
+            public_webhooks: options.public_webhooks,
         };
         let service = Service::start(config).await.expect("the service starts");
         let stack = Self { service, folder, clients: Arc::default() };

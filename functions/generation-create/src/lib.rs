@@ -1,6 +1,7 @@
 //! `POST /v1/generations`: AI memes to be made.
 //!
-//! One transaction holds the credits, keeps the job and records the answer to the request; then
+//! One transaction, which is one Region's, holds the credits, keeps the job and records the answer to
+//! the request; then
 //! the job goes to the queue. If it does not get there the sweep sends it.
 
 use catalogue::{CAPTION_CHARS_MAX, Catalogue};
@@ -10,7 +11,7 @@ use edge::{
     payload_fingerprint, reply,
 };
 use entitlements::Scope;
-use gate::{Caller, Platform, ledger_problem, store_problem};
+use gate::{Caller, Platform, at_home, ledger_problem, store_problem};
 use generations::{
     Fallback, InvalidRequest, Job, NewJob, ServiceTime, check_deadline_s, eta_s, picture_credits,
 };
@@ -20,6 +21,7 @@ use ledger::LedgerError;
 use maas_aws::GenerationQueue;
 use maas_aws::generations::{Created, GenerationStore};
 use maas_aws::idempotency::{Answer, Claim, IdempotencyStore, KeyedRequest};
+use maas_aws::webhooks::WebhookStore;
 use moderation::text::{Refusal, Role, check, check_captions};
 
 /// What one picture takes a worker, in milliseconds, before anything was measured.
@@ -36,6 +38,7 @@ pub struct Context {
     store: GenerationStore,
     idempotency: IdempotencyStore,
     queue: GenerationQueue,
+    webhooks: WebhookStore,
 }
 
 impl Context {
@@ -47,6 +50,7 @@ impl Context {
             store: platform.core.aws.generations(),
             idempotency: platform.core.aws.idempotency(),
             queue: platform.core.aws.generation_queue(),
+            webhooks: platform.core.aws.webhooks(),
             platform: platform.clone(),
         }
     }
@@ -61,8 +65,9 @@ pub async fn handle(context: &Context, request: Request) -> Result<Response<Body
     no_query(&request)?;
     let key = IdempotencyKey::of(&request)?;
     let wanted: CreateGeneration = json_body(&request)?;
-    at_home(context, &caller).await?;
+    at_home(&context.platform.core, caller.client(), "Generations are made").await?;
     let job = job(context, &caller, wanted)?;
+    endpoint_exists(context, &job).await?;
     let counted = context.platform.meter.count(&caller).await?;
 
     let fingerprint = payload_fingerprint(request.method(), &instance(&request), request.body());
@@ -85,18 +90,15 @@ pub async fn handle(context: &Context, request: Request) -> Result<Response<Body
     Ok(response)
 }
 
-/// A generation's credits, job and answer are written in one transaction, which is one Region's.
-async fn at_home(context: &Context, caller: &Caller) -> Result<(), Problem> {
-    let homes = &context.platform.core.homes;
-    let region = &homes.of(caller.client()).await.map_err(ledger_problem)?.region;
-    if *region == homes.here().region {
+/// The endpoint that a request names is one of the client's.
+async fn endpoint_exists(context: &Context, job: &Job) -> Result<(), Problem> {
+    let Some(named) = job.webhook else { return Ok(()) };
+    let found = context.webhooks.endpoint(job.client, named).await.map_err(store_problem)?;
+    if found.is_some_and(|endpoint| endpoint.disabled.is_none()) {
         return Ok(());
     }
-    let detail = format!(
-        "Generations are made in the client's home Region, {region}; send this request to the API \
-         there"
-    );
-    Err(Problem::conflict(detail).with("home", region.as_str()))
+    let cure = "is no endpoint of yours that is enabled; `GET /v1/webhooks` lists those there are";
+    Err(Problem::unprocessable(vec![FieldError::body("/webhook", cure)]))
 }
 
 /// The answer that was given to this key before, if it was.
@@ -227,6 +229,7 @@ fn job(context: &Context, caller: &Caller, wanted: CreateGeneration) -> Result<J
         deadline_s: check_deadline_s(Some(wanted.deadline_s)).map_err(invalid)?,
         public: false,
         house: false,
+        webhook: wanted.webhook,
     }))
 }
 

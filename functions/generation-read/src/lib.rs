@@ -1,6 +1,6 @@
 //! `GET /v1/generations` and `GET /v1/generations/{id}`: what became of them.
 
-use edge::models::{GenerationQuery, GenerationState, GenerationView, MemeView, Page};
+use edge::models::{GenerationQuery, GenerationState, Page};
 use edge::{
     Body, Problem, Request, RequestExt, Response, decode_cursor, encode_cursor, no_query, path_id,
     query_params, reply,
@@ -11,8 +11,7 @@ use generations::{Job, ServiceTime, State, eta_s, poll_after_s};
 use http::header::RETRY_AFTER;
 use ids::JobId;
 use maas_aws::generations::GenerationStore;
-use maas_aws::memes::MemeStore;
-use views::Memes;
+use views::Generations;
 
 /// What one picture takes a worker, in milliseconds, before anything was measured.
 const PICTURE_MS: u64 = 1_000;
@@ -22,8 +21,7 @@ const PICTURE_MS: u64 = 1_000;
 pub struct Context {
     platform: Platform,
     store: GenerationStore,
-    kept: MemeStore,
-    memes: Memes,
+    generations: Generations,
 }
 
 impl Context {
@@ -32,11 +30,7 @@ impl Context {
     pub fn new(platform: &Platform) -> Self {
         Self {
             store: platform.core.aws.generations(),
-            kept: platform.core.aws.memes(),
-            memes: Memes::new(
-                platform.core.aws.pictures(),
-                platform.core.aws.config().base_url.clone(),
-            ),
+            generations: Generations::new(&platform.core.aws),
             platform: platform.clone(),
         }
     }
@@ -66,7 +60,7 @@ async fn read(
     let found = context.store.find(id).await.map_err(store_problem)?;
     let job = found.filter(|job| job.client == caller.client()).ok_or_else(Problem::not_found)?;
     if job.is_finished() {
-        return reply::ok(&finished(context, &job).await?);
+        return reply::ok(&context.generations.with_memes(&job).await.map_err(store_problem)?);
     }
     let ahead = match job.state {
         State::Queued => context.store.ahead_of(job.id).await.map_err(store_problem)?,
@@ -100,25 +94,10 @@ async fn list(
         .map_err(store_problem)?;
     let mut data = Vec::with_capacity(page.jobs.len());
     for job in &page.jobs {
-        data.push(finished(context, job).await?);
+        data.push(context.generations.with_memes(job).await.map_err(store_problem)?);
     }
     let next_cursor = page.next.map(|next| encode_cursor("generations", &next)).transpose()?;
     reply::ok(&Page { data, next_cursor })
-}
-
-/// A job with its memes. One that is not finished has none, and no place is worked out for it.
-async fn finished(context: &Context, job: &Job) -> Result<GenerationView, Problem> {
-    let mut memes: Vec<MemeView> = Vec::with_capacity(job.results.len());
-    for picture in &job.results {
-        if picture.ai {
-            if let Some(meme) = context.kept.find(picture.meme).await.map_err(store_problem)? {
-                memes.push(context.memes.stored(&meme).await?);
-            }
-        } else {
-            memes.extend(context.memes.in_place(picture.meme));
-        }
-    }
-    Ok(views::generation(job, memes, None, None))
 }
 
 fn state_of(job: &Job) -> GenerationState {

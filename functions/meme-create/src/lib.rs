@@ -160,7 +160,7 @@ async fn make(
 }
 
 async fn answer(context: &Context, meme: &MemeRecord) -> Result<Answer, Problem> {
-    let view = context.memes.stored(meme).await?;
+    let view = context.memes.stored(meme).await.map_err(store_problem)?;
     Ok(Answer {
         status: StatusCode::CREATED.as_u16(),
         location: format!("/v1/memes/{}", meme.id),

@@ -51,7 +51,7 @@ pub async fn handle(context: &Context, request: Request) -> Result<Response<Body
         .map_err(store_problem)?
         .filter(|meme| visible(meme, &caller))
         .ok_or_else(Problem::not_found)?;
-    reply::ok(&context.memes.stored(&meme).await?)
+    reply::ok(&context.memes.stored(&meme).await.map_err(store_problem)?)
 }
 
 /// A client sees its own memes and, with Memes AI, those of the service's pool.

@@ -140,6 +140,7 @@ async fn order(context: &Context, topic: &Topic, random: u64) -> Result<(), Fill
         deadline_s: DEADLINE_MAX_S,
         public: true,
         house: true,
+        webhook: None,
     });
     context.store.create(&core.ledger, &job, None, core.stamp()).await?;
     if let Err(error) = context.queue.send(job.id, job.client).await {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use ledger::Region;
+use webhooks::Targets;
 
 use crate::schema::Table;
 
@@ -63,6 +64,10 @@ pub struct Config {
     pub generations_queue_url: String,
     /// The URL of the queue of usage events.
     pub usage_queue_url: String,
+    /// The URL of the queue of webhooks' deliveries.
+    pub webhooks_queue_url: String,
+    /// Where webhooks may lead.
+    pub webhook_targets: Targets,
     /// The folder in which tallies of leases outlive their process; none keeps them in memory.
     pub tallies: Option<PathBuf>,
     /// Valkey's URL, if the processes of the Region share leases and limits there.
@@ -77,6 +82,9 @@ pub struct Config {
 /// The variable of [`Config::valkey_url`].
 pub(crate) const VALKEY_URL: &str = "MEMES_VALKEY_URL";
 
+/// The variable that lets webhooks lead to this machine and its network.
+const WEBHOOKS_LOCAL: &str = "MEMES_WEBHOOKS_LOCAL";
+
 /// The environment variables that [`Config`] is read from; `template.yaml` sets them.
 pub const VARIABLES: &[&str] = &[
     "MEMES_STAGE",
@@ -85,6 +93,8 @@ pub const VARIABLES: &[&str] = &[
     "MEMES_PICTURES_BUCKET",
     "MEMES_GENERATIONS_QUEUE_URL",
     "MEMES_USAGE_QUEUE_URL",
+    "MEMES_WEBHOOKS_QUEUE_URL",
+    "MEMES_WEBHOOKS_LOCAL",
     "MEMES_TALLIES",
     "MEMES_VALKEY_URL",
     "MEMES_REGIONS",
@@ -131,6 +141,8 @@ impl Config {
             pictures_bucket: get("MEMES_PICTURES_BUCKET").unwrap_or_default(),
             generations_queue_url: get("MEMES_GENERATIONS_QUEUE_URL").unwrap_or_default(),
             usage_queue_url: get("MEMES_USAGE_QUEUE_URL").unwrap_or_default(),
+            webhooks_queue_url: get("MEMES_WEBHOOKS_QUEUE_URL").unwrap_or_default(),
+            webhook_targets: webhook_targets(get(WEBHOOKS_LOCAL).ok().as_deref())?,
             tallies: get("MEMES_TALLIES").ok().map(PathBuf::from),
             valkey_url: get(VALKEY_URL).ok(),
             endpoints: None,
@@ -147,6 +159,18 @@ impl Config {
     #[must_use]
     pub fn audience(&self) -> &str {
         &self.base_url
+    }
+}
+
+/// Where webhooks may lead: to public addresses, unless the operator says `yes` to all others.
+///
+/// # Errors
+/// [`ConfigError`] if the operator says neither `yes` nor `no`.
+fn webhook_targets(local: Option<&str>) -> Result<Targets, ConfigError> {
+    match local {
+        None | Some("no") => Ok(Targets::Public),
+        Some("yes") => Ok(Targets::Anywhere),
+        Some(_) => Err(ConfigError::Invalid { name: WEBHOOKS_LOCAL, expected: "`yes` or `no`" }),
     }
 }
 
@@ -200,6 +224,19 @@ mod tests {
         several.insert("MEMES_REGIONS".to_owned(), "us-east-1;eu-west-1".to_owned());
         let error = Config::from_variables(&several).unwrap_err();
         assert!(error.to_string().contains("MEMES_REGIONS"));
+    }
+
+    #[test]
+    fn webhooks_lead_to_public_addresses_unless_the_operator_says_yes() {
+        let targets = |value: &str| {
+            let mut with = variables();
+            with.insert("MEMES_WEBHOOKS_LOCAL".to_owned(), value.to_owned());
+            Config::from_variables(&with).map(|config| config.webhook_targets)
+        };
+        assert_eq!(targets(""), Ok(Targets::Public));
+        assert_eq!(targets("no"), Ok(Targets::Public));
+        assert_eq!(targets("yes"), Ok(Targets::Anywhere));
+        assert!(targets("true").unwrap_err().to_string().contains("MEMES_WEBHOOKS_LOCAL"));
     }
 
     #[test]

@@ -16,9 +16,10 @@ use crate::keys::KeyStore;
 use crate::ledger::DynamoLedger;
 use crate::memes::MemeStore;
 use crate::pictures::PictureStore;
-use crate::queue::{GenerationQueue, UsageQueue};
+use crate::queue::{GenerationQueue, UsageQueue, WebhookQueue};
 use crate::schema;
 use crate::usage::UsageStore;
+use crate::webhooks::WebhookStore;
 
 /// How long one attempt may take. DynamoDB answers within 10 ms; what takes this long is lost.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_500);
@@ -218,7 +219,15 @@ impl Aws {
             self.memes(),
             self.idempotency(),
             self.usage(),
+            self.webhooks(),
         )
+    }
+
+    /// Clients' endpoints, and the deliveries to them.
+    #[must_use]
+    pub fn webhooks(&self) -> WebhookStore {
+        let queue = WebhookQueue::new(self.sqs(), self.config.webhooks_queue_url.clone());
+        WebhookStore::new(self.dynamodb(), self.config.table(schema::WEBHOOKS), queue)
     }
 
     /// The idempotency keys.

@@ -1,7 +1,7 @@
 //! Jobs, kept together with the credits that are held for them.
 //!
-//! A job and its hold begin in one transaction and end in one, with the memes that came of it. In
-//! between, every change is made on condition that the job is still of the version that was read.
+//! A job and its hold begin in one transaction and end in one, with the memes that came of it and the
+//! deliveries that tell the client's endpoints of it. In between, every change is made on condition that the job is still of the version that was read.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{Put, Select, TransactWriteItem};
@@ -14,6 +14,7 @@ use crate::idempotency::{Answer, Claim, IdempotencyStore, KeyedRequest};
 use crate::ledger::DynamoLedger;
 use crate::memes::{MemeRecord, MemeStore};
 use crate::usage::UsageStore;
+use crate::webhooks::WebhookStore;
 
 /// The index of unfinished jobs is spread over this many partitions.
 const UNFINISHED_SHARDS: u128 = 8;
@@ -73,6 +74,7 @@ pub struct GenerationStore {
     memes: MemeStore,
     idempotency: IdempotencyStore,
     usage: UsageStore,
+    webhooks: WebhookStore,
 }
 
 impl GenerationStore {
@@ -84,8 +86,9 @@ impl GenerationStore {
         memes: MemeStore,
         idempotency: IdempotencyStore,
         usage: UsageStore,
+        webhooks: WebhookStore,
     ) -> Self {
-        Self { client, table, memes, idempotency, usage }
+        Self { client, table, memes, idempotency, usage, webhooks }
     }
 
     /// Keeps a new job, holds its credits and records the answer to its request, or does none of
@@ -177,7 +180,8 @@ impl GenerationStore {
         Ok(())
     }
 
-    /// Writes what a transition comes to: the job, the memes, and what becomes of its credits.
+    /// Writes what a transition comes to: the job, the memes, what becomes of its credits, and whom
+    /// its end is told. That is sent then.
     ///
     /// # Errors
     /// [`ChangeError::Outdated`] if somebody else changed the job first. Nothing was changed then.
@@ -189,10 +193,14 @@ impl GenerationStore {
         stamp: Stamp,
     ) -> Result<(), ChangeError> {
         let job = &transition.job;
+        let deliveries = self.webhooks.of_ended(job).await?;
         for _ in 0..TRIES_MAX {
             let mut parts = vec![self.put(job, job.version.checked_sub(1))?];
             for meme in memes {
                 parts.push(self.memes.transact_put(meme)?);
+            }
+            for delivery in &deliveries {
+                parts.push(self.webhooks.transact_put(delivery)?);
             }
             if let Some(outcome) = transition.hold
                 && job.held() > 0
@@ -220,7 +228,12 @@ impl GenerationStore {
             let answer = transact(&self.client, parts).await;
             ledger.forget(job.client);
             match answer {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    for delivery in &deliveries {
+                        self.webhooks.announce(delivery, delivery.created_at).await;
+                    }
+                    return Ok(());
+                }
                 Err(Refused::Conditions(failed)) if failed.first() == Some(&true) => {
                     return self.committed_before(job).await;
                 }

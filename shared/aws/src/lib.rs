@@ -25,6 +25,7 @@ pub mod relocation;
 pub mod schema;
 pub mod telemetry;
 pub mod usage;
+pub mod webhooks;
 
 pub use config::{Config, ConfigError, Endpoints};
 pub use connect::Aws;
@@ -35,4 +36,4 @@ pub use ledger::{BalancePage, DynamoLedger, KeptBalance, ScanPosition};
 pub use lending::{Lending, Level};
 pub use maas_valkey::{Bursts, Calls};
 pub use pictures::PictureStore;
-pub use queue::{GenerationMessage, GenerationQueue, UsageQueue};
+pub use queue::{GenerationMessage, GenerationQueue, UsageQueue, WebhookMessage, WebhookQueue};

@@ -1,9 +1,12 @@
-//! The queues: of generations, and of usage events.
+//! The queues: of generations, of usage events, and of webhooks' deliveries.
+
+use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use ids::{ClientId, JobId};
+use ids::{ClientId, EventId, JobId, WebhookId};
 use ledger::{NotTaken, Taken, UsageEvent, UsageSink};
 use serde::{Deserialize, Serialize};
+use webhooks::Delivery;
 
 use crate::dynamo::StoreError;
 
@@ -58,6 +61,58 @@ impl GenerationQueue {
             .queue_url(&self.url)
             .receipt_handle(receipt_handle)
             .visibility_timeout(seconds)
+            .send()
+            .await
+            .map_err(StoreError::from_sdk)?;
+        Ok(())
+    }
+}
+
+/// A message that says: attempt this delivery. All else is in the delivery's own item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookMessage {
+    /// Whose endpoint it is.
+    pub client_id: ClientId,
+    /// The endpoint.
+    pub webhook_id: WebhookId,
+    /// The event.
+    pub event_id: EventId,
+}
+
+/// The queue of deliveries.
+#[derive(Debug, Clone)]
+pub struct WebhookQueue {
+    client: Client,
+    url: String,
+}
+
+impl WebhookQueue {
+    /// The queue at `url`.
+    #[must_use]
+    pub const fn new(client: Client, url: String) -> Self {
+        Self { client, url }
+    }
+
+    /// Sends a delivery, to be handed out after `delay` (15 minutes at most). The client is its
+    /// message group, so that one whose endpoints are slow is not in the way of others.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the queue did not take it; the sweep sends it again.
+    pub async fn send(&self, delivery: &Delivery, delay: Duration) -> Result<(), StoreError> {
+        let message = WebhookMessage {
+            client_id: delivery.client,
+            webhook_id: delivery.endpoint,
+            event_id: delivery.event.id,
+        };
+        let body = serde_json::to_string(&message)
+            .map_err(|error| StoreError::Failed(error.to_string()))?;
+        let delay_s = delay.as_millis().div_ceil(1_000);
+        self.client
+            .send_message()
+            .queue_url(&self.url)
+            .message_group_id(delivery.client.to_string())
+            .delay_seconds(i32::try_from(delay_s).unwrap_or(i32::MAX))
+            .message_body(body)
             .send()
             .await
             .map_err(StoreError::from_sdk)?;

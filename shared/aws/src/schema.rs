@@ -129,6 +129,16 @@ pub const USAGE: Table = Table {
     stream: false,
 };
 
+/// Where clients want to be told, and what they are told.
+pub const WEBHOOKS: Table = Table {
+    name: "webhooks",
+    partition: ("client_id", String),
+    sort: Some(("sk", String)),
+    indexes: &[Index { name: "due", partition: ("due_shard", String), sort: ("due_at", Number) }],
+    ttl: Some("ttl"),
+    stream: false,
+};
+
 /// The keys that tokens are signed with: `public` halves for everybody, `private` ones for the
 /// issuer alone. And those of `manifests`, for the workers. IAM tells them apart by partition key.
 pub const SIGNING_KEYS: Table = Table {
@@ -141,8 +151,18 @@ pub const SIGNING_KEYS: Table = Table {
 };
 
 /// Every table.
-pub const TABLES: &[Table] =
-    &[CLIENTS, LEDGER, STOCK, JOURNAL, USAGE, GENERATIONS, MEMES, IDEMPOTENCY, SIGNING_KEYS];
+pub const TABLES: &[Table] = &[
+    CLIENTS,
+    LEDGER,
+    STOCK,
+    JOURNAL,
+    USAGE,
+    GENERATIONS,
+    MEMES,
+    WEBHOOKS,
+    IDEMPOTENCY,
+    SIGNING_KEYS,
+];
 
 impl Table {
     /// The table's name in a stage.

@@ -1,15 +1,22 @@
 //! What goes over the wire: every request and every reply, as types.
 
+mod webhook;
+
 use std::fmt;
 
 use clock::Timestamp;
-use ids::{ClientId, EntryId, GrantId, JobId, LeaseId, MemeId};
+use ids::{ClientId, EntryId, GrantId, JobId, LeaseId, MemeId, WebhookId};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::ToSchema;
 
 use crate::decode::whole;
 use crate::page::LIMIT_DEFAULT;
 use crate::problem::ProblemType;
+
+pub use self::webhook::{
+    CreateWebhook, DeliveryQuery, DeliveryView, TestData, WebhookPayload, WebhookSecretView,
+    WebhookView,
+};
 
 /// The longest prompt, in characters.
 pub const PROMPT_CHARS_MAX: usize = 1_000;
@@ -283,6 +290,52 @@ names! {
         /// Withdrawn by the client.
         Canceled = "canceled",
     }
+    /// What an endpoint is told of.
+    WebhookEventName {
+        /// A generation ended with memes: as many as were asked for, or some of them.
+        #[default]
+        GenerationSucceeded = "generation.succeeded",
+        /// A generation ended without memes.
+        GenerationFailed = "generation.failed",
+    }
+    /// Whether an endpoint is told of anything.
+    WebhookStatus {
+        /// It is.
+        #[default]
+        Enabled = "enabled",
+        /// It answered 410, and is told nothing any more. Register it again.
+        Disabled = "disabled",
+    }
+    /// Where a delivery stands.
+    DeliveryState {
+        /// It was not accepted yet, and is tried again.
+        #[default]
+        Pending = "pending",
+        /// The endpoint answered with 2xx.
+        Delivered = "delivered",
+        /// It was given up.
+        Failed = "failed",
+    }
+    /// What went wrong with a delivery, last.
+    DeliveryFailure {
+        /// The endpoint answered with another status than 2xx. Redirects are not followed.
+        #[default]
+        Status = "status",
+        /// The endpoint did not answer within 15 seconds.
+        TimedOut = "timed_out",
+        /// There was no connection to the endpoint, or none that lasted.
+        Unreachable = "unreachable",
+        /// The endpoint's host has an address that is not public.
+        AddressRefused = "address_refused",
+        /// The endpoint was disabled meanwhile.
+        EndpointDisabled = "endpoint_disabled",
+        /// The endpoint was deleted meanwhile.
+        EndpointDeleted = "endpoint_deleted",
+        /// What the event is about cannot be read any more.
+        SubjectGone = "subject_gone",
+        /// What came of the last attempt is not known.
+        Unknown = "unknown",
+    }
 }
 
 /// The query of `GET /v1/memes`.
@@ -424,6 +477,11 @@ pub struct CreateGeneration {
     #[serde(default)]
     #[schema(default = "normal")]
     pub fallback: FallbackRequest,
+    /// The one endpoint that is told of the end, whatever it is registered for; without any, all that
+    /// want to be.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^wh_[0-9A-HJKMNP-TV-Z]{26}$", example = "wh_01J9ZK3V7N8Q4R5S6T7V8W9X0Y")]
+    pub webhook: Option<WebhookId>,
 }
 
 /// The form of `POST /oauth/token`.
@@ -938,9 +996,10 @@ mod tests {
                 size: PictureSize::Square1200,
                 deadline_s: 300,
                 fallback: FallbackRequest::Normal,
+                webhook: None,
             }
         );
-        let nulls = br#"{"prompt":"a cat","topic":null,"captions":null}"#;
+        let nulls = br#"{"prompt":"a cat","topic":null,"captions":null,"webhook":null}"#;
         assert_eq!(from_json::<CreateGeneration>(nulls).unwrap(), least);
     }
 
@@ -970,10 +1029,11 @@ mod tests {
             ),
             (r#"{"prompt":"a","fallback":null}"#, "/fallback must be `normal` or `none`"),
             (
-                r#"{"prompt":"a","webhook":"https://example.com"}"#,
-                "/webhook is not known here; remove it, or use `prompt`, `topic`, `captions`, \
-                 `count`, `size`, `deadline_s` or `fallback`",
+                r#"{"prompt":"a","seed":7}"#,
+                "/seed is not known here; remove it, or use `prompt`, `topic`, `captions`, \
+                 `count`, `size`, `deadline_s`, `fallback` or `webhook`",
             ),
+            (r#"{"prompt":"a","webhook":"https://example.com"}"#, "/webhook must begin with `wh_`"),
         ] {
             assert_eq!(fault(json), wanted);
         }
@@ -1005,6 +1065,10 @@ mod tests {
         check::<LedgerEntryKind>(LedgerEntryKind::NAMES);
         check::<OperationName>(OperationName::NAMES);
         check::<UsagePeriod>(UsagePeriod::NAMES);
+        check::<WebhookEventName>(WebhookEventName::NAMES);
+        check::<WebhookStatus>(WebhookStatus::NAMES);
+        check::<DeliveryState>(DeliveryState::NAMES);
+        check::<DeliveryFailure>(DeliveryFailure::NAMES);
     }
 
     #[test]

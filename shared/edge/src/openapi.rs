@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
-use utoipa::{PartialSchema, ToSchema};
 
 use crate::idempotency::KEY_CHARS_MAX;
 use crate::models::{self, SEARCH_CHARS_MAX, SLUG_CHARS_MAX, SLUG_PATTERN};
@@ -22,6 +22,7 @@ pub const SCOPES: &[(&str, &str)] = &[
     ("generations:create", "Ask for AI memes, and cancel what was asked for."),
     ("generations:read", "See what became of generations."),
     ("account:read", "See the plan, the credits, the limits, the ledger and the usage."),
+    ("webhooks:write", "Register endpoints that are told of events, and see what they were told."),
 ];
 
 const PICTURES: [&str; 4] = ["image/png", "image/jpeg", "image/webp", "image/gif"];
@@ -61,9 +62,11 @@ pub fn document() -> Value {
             { "name": "templates", "description": "Pictures to write on." },
             { "name": "generations", "description": "Memes that a model paints." },
             { "name": "account", "description": "Plan, credits, limits, ledger and usage." },
+            { "name": "webhooks", "description": "Endpoints that are told of events." },
             { "name": "service", "description": "The service about itself." },
         ],
         "paths": paths,
+        "webhooks": webhooks(),
         "components": components(),
     })
 }
@@ -80,6 +83,9 @@ fn components() -> Value {
     schemas.add::<models::AccountView>();
     schemas.add::<models::CreateGeneration>();
     schemas.add::<models::CreateMeme>();
+    schemas.add::<models::CreateWebhook>();
+    schemas.add::<models::DeliveryView>();
+    schemas.add_page::<models::DeliveryView>("DeliveryPage");
     schemas.add::<models::HealthView>();
     schemas.add::<models::Jwks>();
     schemas.add::<models::GenerationView>();
@@ -92,6 +98,11 @@ fn components() -> Value {
     schemas.add::<models::ProblemTypeView>();
     schemas.add::<models::TokenForm>();
     schemas.add::<models::TokenReply>();
+    schemas.add::<models::WebhookView>();
+    schemas.add_page::<models::WebhookView>("WebhookPage");
+    schemas.add::<models::WebhookSecretView>();
+    schemas.add_as::<models::WebhookPayload<models::GenerationView>>("GenerationPayload");
+    schemas.add_as::<models::WebhookPayload<models::TestData>>("TestPayload");
     // Schemas of strings and numbers are always JSON.
     let mut components = json!({ "schemas": serde_json::to_value(schemas.0).unwrap_or_default() });
     let scopes: Map<String, Value> =
@@ -190,7 +201,15 @@ impl Schemas {
 
     /// A generic type has one name for all that it may hold, so its pages are named here.
     fn add_page<T: ToSchema>(&mut self, name: &str) {
-        self.0.insert(name.to_owned(), models::Page::<T>::schema());
+        self.add_as::<models::Page<T>>(name);
+    }
+
+    /// The same for any other generic type.
+    fn add_as<T: ToSchema>(&mut self, name: &str) {
+        let mut inner = Vec::new();
+        T::schemas(&mut inner);
+        self.0.extend(inner);
+        self.0.insert(name.to_owned(), T::schema());
     }
 }
 
@@ -221,6 +240,45 @@ fn operation(route: &Route) -> Value {
     operation
 }
 
+/// What is posted to clients' endpoints.
+fn webhooks() -> Value {
+    let told = |summary: &str, schema: &str| {
+        let header = |name: &str, description: &str| {
+            json!({
+                "name": name, "in": "header", "required": true, "description": description,
+                "schema": { "type": "string" },
+            })
+        };
+        json!({ "post": {
+            "summary": summary,
+            "tags": ["webhooks"],
+            "parameters": [
+                header("webhook-id", "The event's id, the same with every attempt."),
+                header("webhook-timestamp", "When it was sent, in seconds since the Unix epoch."),
+                header(
+                    "webhook-signature",
+                    "`v1,` and the HMAC-SHA256 of `{webhook-id}.{webhook-timestamp}.{body}` in \
+                     base64, once for each secret that signs, with spaces between (Standard \
+                     Webhooks).",
+                ),
+            ],
+            "requestBody": {
+                "required": true,
+                "content": { "application/json": { "schema": schema_ref(schema) } },
+            },
+            "responses": {
+                "2XX": { "description": "It was taken. Anything else is told again later." },
+                "410": { "description": "The endpoint is gone and is told nothing any more." },
+            },
+        }})
+    };
+    json!({
+        "generation.succeeded": told("A generation ended with memes.", "GenerationPayload"),
+        "generation.failed": told("A generation ended without memes.", "GenerationPayload"),
+        "webhook.test": told("The client asked for a trial.", "TestPayload"),
+    })
+}
+
 fn tag(route: &Route) -> &'static str {
     match route.function {
         "token-issue" => "access",
@@ -229,6 +287,7 @@ fn tag(route: &Route) -> &'static str {
         "template-read" => "templates",
         "account-read" => "account",
         function if function.starts_with("generation") => "generations",
+        function if function.starts_with("webhook") => "webhooks",
         _ => "memes",
     }
 }
@@ -330,6 +389,18 @@ fn parameters(route: &Route) -> Vec<Value> {
         "readGeneration" | "cancelGeneration" => {
             vec![path("id", "The generation.", id("gen"))]
         }
+        "readWebhook" | "deleteWebhook" | "testWebhook" | "rotateWebhookSecret" => {
+            vec![path("id", "The endpoint.", id("wh"))]
+        }
+        "listDeliveries" => {
+            let mut parameters = vec![path("id", "The endpoint.", id("wh"))];
+            parameters.extend(page_parameters());
+            parameters
+        }
+        "replayDelivery" => vec![
+            path("id", "The endpoint.", id("wh")),
+            path("delivery_id", "The delivery: its event's id.", id("evt")),
+        ],
         "readTemplate" => vec![path("id", "The template.", json!({ "type": "string" }))],
         "listTemplates" => {
             let mut parameters = vec![
@@ -412,6 +483,13 @@ fn request_body(route: &Route) -> Option<Value> {
             "CreateGeneration",
             json!({ "prompt": "a cat that reads the logs at night", "count": 2 }),
         ),
+        "createWebhook" => (
+            "application/json",
+            "CreateWebhook",
+            json!({
+                "url": "https://example.com/hooks/memes", "events": ["generation.succeeded"],
+            }),
+        ),
         _ => return None,
     };
     Some(json!({
@@ -435,6 +513,11 @@ fn reply_schema(route: &Route) -> Value {
         "readAccount" => "AccountView",
         "listLedgerEntries" => "LedgerEntryPage",
         "readUsage" => "UsagePage",
+        "listWebhooks" => "WebhookPage",
+        "readWebhook" => "WebhookView",
+        "createWebhook" | "rotateWebhookSecret" => "WebhookSecretView",
+        "testWebhook" | "replayDelivery" => "DeliveryView",
+        "listDeliveries" => "DeliveryPage",
         // The description describes itself only so far.
         _ => return json!({ "type": "object", "required": ["openapi", "info", "paths"] }),
     })
@@ -467,14 +550,17 @@ fn common_headers(route: &Route) -> Map<String, Value> {
 
 fn success(route: &Route, status: u16) -> Value {
     let mut headers = common_headers(route);
-    if matches!(status, 201 | 202 | 302) {
+    let is_delivery = matches!(route.operation_id, "testWebhook" | "replayDelivery");
+    if matches!(status, 201 | 202 | 302) && !is_delivery {
         headers.insert("Location".to_owned(), header_ref("Location"));
     }
-    if status == 202 || route.operation_id == "readGeneration" {
+    if (status == 202 && !is_delivery) || route.operation_id == "readGeneration" {
         headers.insert("Retry-After".to_owned(), header_ref("RetryAfter"));
     }
     let description = match status {
         201 => "It was made.",
+        202 if is_delivery => "It will be told.",
+        204 => "It is gone.",
         202 => "It will be made. Ask at `Location` after `Retry-After` seconds.",
         302 => "The picture is at `Location`.",
         _ if route.operation_id == "renderImage" => "The picture.",
@@ -483,7 +569,7 @@ fn success(route: &Route, status: u16) -> Value {
     let mut response = json!({ "description": description, "headers": headers });
     if route.operation_id == "renderImage" {
         response["content"] = pictures();
-    } else if status != 302 {
+    } else if !matches!(status, 204 | 302) {
         response["content"] = json!({ "application/json": { "schema": reply_schema(route) } });
     }
     response
@@ -651,7 +737,7 @@ mod tests {
     #[test]
     fn requests_refuse_what_they_do_not_know() {
         let document = document();
-        for name in ["CreateMeme", "CreateGeneration"] {
+        for name in ["CreateMeme", "CreateGeneration", "CreateWebhook"] {
             let schema = &document["components"]["schemas"][name];
             assert_eq!(schema["additionalProperties"], json!(false), "{name}");
         }

@@ -249,6 +249,94 @@ pub static ROUTES: &[Route] = &[
         successes: &[200],
         own_problems: &[],
     },
+    Route {
+        method: Method::POST,
+        path: "/v1/webhooks",
+        function: "webhook-write",
+        scope: Some("webhooks:write"),
+        metered: false,
+        operation_id: "createWebhook",
+        summary: "Register an endpoint that is told of events, and get its secret.",
+        successes: &[201],
+        own_problems: with_body![P::Conflict],
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/webhooks",
+        function: "webhook-read",
+        scope: Some("webhooks:write"),
+        metered: false,
+        operation_id: "listWebhooks",
+        summary: "List the endpoints.",
+        successes: &[200],
+        own_problems: &[P::Conflict],
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/webhooks/{id}",
+        function: "webhook-read",
+        scope: Some("webhooks:write"),
+        metered: false,
+        operation_id: "readWebhook",
+        summary: "Read an endpoint.",
+        successes: &[200],
+        own_problems: &[P::NotFound, P::Conflict],
+    },
+    Route {
+        method: Method::DELETE,
+        path: "/v1/webhooks/{id}",
+        function: "webhook-write",
+        scope: Some("webhooks:write"),
+        metered: false,
+        operation_id: "deleteWebhook",
+        summary: "Remove an endpoint.",
+        successes: &[204],
+        own_problems: &[P::NotFound, P::Conflict],
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/webhooks/{id}/test",
+        function: "webhook-write",
+        scope: Some("webhooks:write"),
+        metered: false,
+        operation_id: "testWebhook",
+        summary: "Have an endpoint told of a trial.",
+        successes: &[202],
+        own_problems: &[P::NotFound, P::Conflict],
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/webhooks/{id}/rotate",
+        function: "webhook-write",
+        scope: Some("webhooks:write"),
+        metered: false,
+        operation_id: "rotateWebhookSecret",
+        summary: "Get a new secret; the old one signs for another day beside it.",
+        successes: &[200],
+        own_problems: &[P::NotFound, P::Conflict],
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/webhooks/{id}/deliveries",
+        function: "webhook-read",
+        scope: Some("webhooks:write"),
+        metered: false,
+        operation_id: "listDeliveries",
+        summary: "List what an endpoint was told, newest first.",
+        successes: &[200],
+        own_problems: &[P::NotFound, P::Conflict],
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/webhooks/{id}/deliveries/{delivery_id}/replay",
+        function: "webhook-write",
+        scope: Some("webhooks:write"),
+        metered: false,
+        operation_id: "replayDelivery",
+        summary: "Have an endpoint told again.",
+        successes: &[202],
+        own_problems: &[P::NotFound, P::Conflict],
+    },
 ];
 
 /// What a method and a path lead to.
@@ -310,7 +398,10 @@ impl Route {
     /// Whether a request that is well-formed can be refused for its meaning, with 422.
     #[must_use]
     pub fn judges_meaning(&self) -> bool {
-        matches!(self.operation_id, "createMeme" | "createGeneration" | "renderImage")
+        matches!(
+            self.operation_id,
+            "createMeme" | "createGeneration" | "createWebhook" | "renderImage"
+        )
     }
 
     /// Every status that the operation can answer with.

@@ -9,6 +9,7 @@
 
 mod admission;
 mod fault;
+mod home;
 mod lambda;
 mod meter;
 mod pace;
@@ -16,6 +17,7 @@ mod platform;
 
 pub use admission::{Caller, Gate, GateError};
 pub use fault::{ledger_problem, store_problem};
+pub use home::at_home;
 pub use lambda::serve;
 pub use ledger::Operation;
 pub use meter::{Counted, Meter, Reserved};

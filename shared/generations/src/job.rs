@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clock::Timestamp;
-use ids::{ClientId, JobId, MemeId};
+use ids::{ClientId, JobId, MemeId, WebhookId};
 use serde::{Deserialize, Serialize};
 
 use crate::request::{Fallback, Request};
@@ -187,6 +187,8 @@ pub struct NewJob {
     pub public: bool,
     /// Whether the service makes it for its own pool.
     pub house: bool,
+    /// The one endpoint that is told of its end; none for all that want to be.
+    pub webhook: Option<WebhookId>,
 }
 
 /// One request for pictures, as it is kept.
@@ -235,6 +237,9 @@ pub struct Job {
     /// Whether the service makes it for its own pool.
     #[serde(default)]
     pub house: bool,
+    /// The one endpoint that is told of its end; none for all that want to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<WebhookId>,
 }
 
 /// A job to be written, and what to do with it.
@@ -315,6 +320,7 @@ impl Job {
             settled: None,
             public: new.public,
             house: new.house,
+            webhook: new.webhook,
         }
     }
 

@@ -6,6 +6,44 @@ use edge::models::{
     PictureSize, ProblemSummary,
 };
 use generations::{Job, ProblemKind, Size, State};
+use maas_aws::memes::MemeStore;
+use maas_aws::{Aws, StoreError};
+
+use crate::meme::Memes;
+
+/// Shows generations with their memes.
+#[derive(Debug, Clone)]
+pub struct Generations {
+    kept: MemeStore,
+    memes: Memes,
+}
+
+impl Generations {
+    /// Shows generations of the stage that `aws` is of.
+    #[must_use]
+    pub fn new(aws: &Aws) -> Self {
+        let memes = Memes::new(aws.pictures(), aws.config().base_url.clone());
+        Self { kept: aws.memes(), memes }
+    }
+
+    /// A job with its memes. One that is not finished has none, and no place is worked out for it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if a meme cannot be read, or the address of its picture cannot be signed.
+    pub async fn with_memes(&self, job: &Job) -> Result<GenerationView, StoreError> {
+        let mut memes: Vec<MemeView> = Vec::with_capacity(job.results.len());
+        for picture in &job.results {
+            if picture.ai {
+                if let Some(meme) = self.kept.find(picture.meme).await? {
+                    memes.push(self.memes.stored(&meme).await?);
+                }
+            } else {
+                memes.extend(self.memes.in_place(picture.meme));
+            }
+        }
+        Ok(generation(job, memes, None, None))
+    }
+}
 
 /// A job with its memes and, while it waits, its place.
 #[must_use]

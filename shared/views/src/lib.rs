@@ -5,6 +5,8 @@
 
 mod generation;
 mod meme;
+mod webhook;
 
-pub use generation::{generation, request_size};
+pub use generation::{Generations, generation, request_size};
 pub use meme::{Memes, image_path};
+pub use webhook::{delivery, endpoint, endpoint_with_secret, event_kind};

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use catalogue::{Catalogue, Choice, path};
 use clock::Timestamp;
-use edge::Problem;
 use edge::models::{FallbackReason, FallbackView, MemeView, Provenance, Tier};
 use ids::{Id, MemeId};
 use maas_aws::memes::{MemeRecord, Picture};
@@ -66,11 +65,11 @@ impl Memes {
     /// A meme that is kept.
     ///
     /// # Errors
-    /// [`Problem`] if the address of its picture cannot be signed.
-    pub async fn stored(&self, meme: &MemeRecord) -> Result<MemeView, Problem> {
+    /// [`StoreError`] if the address of its picture cannot be signed.
+    pub async fn stored(&self, meme: &MemeRecord) -> Result<MemeView, StoreError> {
         let url = match &meme.picture {
             Picture::Drawn(path) => format!("{}/{path}", self.base_url),
-            Picture::Stored(key) => self.signed_url(key).await.map_err(Problem::internal)?,
+            Picture::Stored(key) => self.signed_url(key).await?,
         };
         Ok(MemeView {
             id: meme.id,

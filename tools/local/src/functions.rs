@@ -21,6 +21,8 @@ pub(crate) struct Functions {
     service_describe: service_describe::Context,
     template_read: template_read::Context,
     token_issue: token_issue::Context,
+    webhook_read: webhook_read::Context,
+    webhook_write: webhook_write::Context,
 }
 
 impl fmt::Debug for Functions {
@@ -44,6 +46,8 @@ impl Functions {
             service_describe: service_describe::Context::new(platform),
             template_read: template_read::Context::new(platform.core.aws.config().base_url.clone()),
             token_issue: token_issue::Context::new(platform).await?,
+            webhook_read: webhook_read::Context::new(platform),
+            webhook_write: webhook_write::Context::new(platform),
             platform: platform.clone(),
         })
     }
@@ -75,6 +79,8 @@ impl Functions {
             "service-describe" => service_describe::handle(&self.service_describe, request).await,
             "template-read" => template_read::handle(&self.template_read, request).await,
             "token-issue" => token_issue::handle(&self.token_issue, request).await,
+            "webhook-read" => webhook_read::handle(&self.webhook_read, request).await,
+            "webhook-write" => webhook_write::handle(&self.webhook_write, request).await,
             other => Err(Problem::internal(format!("no function is called {other}"))),
         }
     }

@@ -16,6 +16,7 @@ pub(crate) struct Queues {
     pub(crate) generations: String,
     pub(crate) dead: String,
     pub(crate) usage: String,
+    pub(crate) webhooks: String,
     pub(crate) journal_dead: String,
 }
 
@@ -98,9 +99,13 @@ async fn queues(aws: &Aws) -> Result<Queues, StoreError> {
         let queue = make(format!("memes-{stage}-journal-dead"), None).send().await;
         Ok(queue.map_err(|error| failed(&error))?.queue_url.unwrap_or_default())
     };
-    let ((generations, dead), (usage, _), journal_dead) =
-        tokio::try_join!(with_dead("generations"), with_dead("usage"), journal_dead)?;
-    Ok(Queues { generations, dead, usage, journal_dead })
+    let ((generations, dead), (usage, _), (webhooks, _), journal_dead) = tokio::try_join!(
+        with_dead("generations"),
+        with_dead("usage"),
+        with_dead("webhooks"),
+        journal_dead
+    )?;
+    Ok(Queues { generations, dead, usage, webhooks, journal_dead })
 }
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> StoreError {

@@ -17,6 +17,7 @@ use maas_aws::keys::{Half, generate};
 use maas_aws::{Aws, Config, Core, CoreError, StoreError, schema};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use webhooks::{PATIENCE, Targets};
 
 use crate::demo::{self, Demo, DemoError};
 use crate::event_source::{Schedule, SqsPoller, SqsPollerConfig, every};
@@ -40,7 +41,7 @@ const STAGE: &str = "local";
 /// How often credits are reaped, as often as in production.
 const REAP_EVERY: Duration = Duration::from_secs(10);
 
-/// How often generations are swept.
+/// How often generations and webhooks' deliveries are swept.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// How often the pool is filled.
@@ -89,6 +90,8 @@ pub struct ServiceConfig {
     /// How long usage events wait for others to be counted with: [`USAGE_WINDOW`], or nothing where a
     /// test waits for what is counted.
     pub usage_window: Duration,
+    /// Whether webhooks lead to public addresses alone, as in production.
+    pub public_webhooks: bool,
     /// Kafka brokers, as `host:port` with commas between, that usage events go by way of.
     pub kafka_servers: Option<String>,
 }
@@ -165,6 +168,8 @@ impl Service {
         let aws = Aws::connect(Config {
             generations_queue_url: queues.generations.clone(),
             usage_queue_url: queues.usage.clone(),
+            webhooks_queue_url: queues.webhooks.clone(),
+            webhook_targets: webhook_targets(&config),
             tallies: (!config.memory).then(|| config.data_dir.join("tallies")),
             valkey_url: config.valkey_url.clone(),
             other_regions: other_regions(&config),
@@ -281,6 +286,8 @@ async fn connect(endpoints: &StoreEndpoints, port: u16) -> Aws {
         pictures_bucket: format!("memes-{STAGE}-pictures"),
         generations_queue_url: String::new(),
         usage_queue_url: String::new(),
+        webhooks_queue_url: String::new(),
+        webhook_targets: Targets::Public,
         tallies: None,
         valkey_url: None,
         other_regions: BTreeMap::new(),
@@ -293,6 +300,11 @@ async fn connect(endpoints: &StoreEndpoints, port: u16) -> Aws {
         }),
     })
     .await
+}
+
+/// Whoever has the service on a machine of their own has the receivers there too.
+const fn webhook_targets(config: &ServiceConfig) -> Targets {
+    if config.public_webhooks { Targets::Public } else { Targets::Anywhere }
 }
 
 fn other_regions(config: &ServiceConfig) -> BTreeMap<Region, Option<String>> {
@@ -349,6 +361,7 @@ async fn poll(
     worker.ready().await?;
     let refund = Arc::new(generation_refund::Context::new(&platform.core));
     let settle = Arc::new(usage_settle::Context::new(&platform.core));
+    let tell = Arc::new(webhook_send::Context::new(&platform.core));
     let one =
         |queue_url: &str| SqsPollerConfig { batch_size: 1, ..SqsPollerConfig::new(queue_url) };
     Ok(vec![
@@ -374,6 +387,14 @@ async fn poll(
             move |event| {
                 let settle = Arc::clone(&settle);
                 async move { Ok::<_, String>(usage_settle::handle(&settle, event).await) }
+            },
+        ),
+        SqsPoller::start(
+            platform.core.aws.sqs_long_polling(),
+            SqsPollerConfig::new(&queues.webhooks),
+            move |event| {
+                let tell = Arc::clone(&tell);
+                async move { Ok::<_, String>(webhook_send::handle(&tell, event).await) }
             },
         ),
     ])
@@ -425,6 +446,17 @@ fn schedule(platform: &Platform, fill_pool: bool) -> Vec<Schedule> {
                 let first = fresh.swap(false, std::sync::atomic::Ordering::Relaxed);
                 let patience = if first { Duration::ZERO } else { LOST_AFTER };
                 async move { generation_sweep::handle(&sweep, patience).await.map(drop) }
+            }
+        }),
+        every(SWEEP_EVERY, {
+            let sweep = Arc::new(webhook_sweep::Context::new(&platform.core));
+            let fresh = Arc::new(std::sync::atomic::AtomicBool::new(true));
+            move || {
+                let sweep = Arc::clone(&sweep);
+                // What waits for a message when this process starts waits in vain.
+                let first = fresh.swap(false, std::sync::atomic::Ordering::Relaxed);
+                let ahead = if first { PATIENCE } else { Duration::ZERO };
+                async move { webhook_sweep::handle(&sweep, ahead).await.map(drop) }
             }
         }),
         every(SETTLE_EVERY, move || {

@@ -13,6 +13,7 @@ use clap::ValueEnum;
 use ledger::Region;
 use maas_aws::{Aws, Config, Endpoints};
 use serde::Deserialize;
+use webhooks::Targets;
 
 /// The local stack's data folder where none is named.
 pub(crate) const DEFAULT_DATA: &str = ".memes";
@@ -132,6 +133,8 @@ impl Target {
                     pictures_bucket: String::new(),
                     generations_queue_url: String::new(),
                     usage_queue_url: String::new(),
+                    webhooks_queue_url: String::new(),
+                    webhook_targets: Targets::Public,
                     tallies: None,
                     valkey_url: None,
                     other_regions: others,
@@ -170,6 +173,8 @@ impl Target {
             pictures_bucket: demo.pictures_bucket,
             generations_queue_url: demo.generations_queue_url,
             usage_queue_url: String::new(),
+            webhooks_queue_url: String::new(),
+            webhook_targets: Targets::Public,
             tallies: None,
             valkey_url: None,
             other_regions: demo.other_regions,

@@ -35,6 +35,7 @@ fn job(count: u8, fallback: Fallback) -> Job {
         deadline_s: 300,
         public: false,
         house: false,
+        webhook: None,
     })
 }
 
