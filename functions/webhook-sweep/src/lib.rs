@@ -4,12 +4,19 @@
 
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, stream};
 use maas_aws::webhooks::WebhookStore;
 use maas_aws::{Core, StoreError};
 use webhooks::Delivery;
 
-/// How many deliveries are looked at in each partition of those that are due.
+/// How many deliveries are read at once in each partition of those that are due.
 const AT_ONCE: i32 = 200;
+
+/// How many are sent at the same time.
+const TOGETHER: usize = 16;
+
+/// How long a sweep goes on while there is more. The next one comes after a minute.
+const ENOUGH: Duration = Duration::from_secs(40);
 
 /// What the function works with.
 #[derive(Debug)]
@@ -26,29 +33,44 @@ impl Context {
     }
 }
 
-/// Goes once through the deliveries that are due within `ahead`, and says how many were sent. A
-/// minute's sweep needs to look no further than now; where the queue is known to be empty, what a
-/// message is waited for is lost already.
+/// Sends the deliveries that are due within `ahead`, and says how many. A minute's sweep needs to look
+/// no further than now; where the queue is known to be empty, what a message is waited for is lost
+/// already.
 ///
 /// # Errors
 /// [`StoreError`] if the deliveries cannot be read. One that cannot be changed now is left for the
 /// next time.
 pub async fn handle(context: &Context, ahead: Duration) -> Result<u32, StoreError> {
-    let now = context.core.clock.now();
-    let until = now.checked_add(ahead).unwrap_or(now);
+    let clock = &context.core.clock;
+    let begun = clock.monotonic();
+    let until = clock.now().checked_add(ahead).unwrap_or(clock.now());
     let mut sent = 0;
-    for delivery in context.store.due(until, AT_ONCE).await? {
-        match send(context, &delivery).await {
-            Ok(done) => sent += u32::from(done),
-            Err(error) => {
-                tracing::warn!(event.id = %delivery.event.id, %error, "a delivery was not swept");
-            }
+    loop {
+        // What was sent is not due any more. The index may be a little behind; then none is sent
+        // twice, and the next sweep finds the rest.
+        let due = context.store.due(until, AT_ONCE).await?;
+        let swept = stream::iter(&due).map(|it| swept(context, it)).buffer_unordered(TOGETHER);
+        let round = swept.fold(0, async |sum, done| sum + u32::from(done)).await;
+        sent += round;
+        if round == 0 || clock.monotonic().saturating_sub(begun) > ENOUGH {
+            break;
         }
     }
     if sent > 0 {
         tracing::info!(sent, "swept");
     }
     Ok(sent)
+}
+
+/// Whether a delivery was sent.
+async fn swept(context: &Context, delivery: &Delivery) -> bool {
+    match send(context, delivery).await {
+        Ok(sent) => sent,
+        Err(error) => {
+            tracing::warn!(event.id = %delivery.event.id, %error, "a delivery was not swept");
+            false
+        }
+    }
 }
 
 /// Sends a delivery. It is marked first: a mark without a message costs another wait, a message

@@ -12,7 +12,7 @@ pub const MESSAGE_DELAY_MAX: Duration = Duration::from_secs(900);
 /// The pause after each attempt but the last, in seconds: 75.6 hours in all. An endpoint that is
 /// restarted misses nothing for long, and one that is broken over a weekend misses nothing at all.
 const PAUSES_S: [u64; ATTEMPTS_MAX as usize - 1] =
-    [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
+    [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 68_400, 90_000];
 
 /// How far a pause may be shorter or longer, in thousandths: what failed together is not tried
 /// again together.
