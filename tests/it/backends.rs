@@ -36,12 +36,13 @@ fn filter() -> Filter {
 
 /// The backend that an operator gets who sets these variables.
 fn config(server: &Server) -> WorkerConfig {
+    let weights = weights();
     let variables = [
         ("MEMES_GENERATOR", "http"),
         ("MEMES_IMAGES_URL", &server.url()),
         ("MEMES_IMAGES_MODEL", "flux"),
         ("MEMES_CHAT_URL", &server.url()),
-        ("MEMES_PICTURE_FILTER", weights().to_str().unwrap()),
+        ("MEMES_PICTURE_FILTER", weights.to_str().unwrap()),
     ];
     let variables: HashMap<String, String> =
         variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
