@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::future::join_all;
 use maas_aws::webhooks::WebhookStore;
 use maas_aws::{Core, StoreError};
 use webhooks::Delivery;
@@ -49,8 +49,11 @@ pub async fn handle(context: &Context, ahead: Duration) -> Result<u32, StoreErro
         // What was sent is not due any more. The index may be a little behind; then none is sent
         // twice, and the next sweep finds the rest.
         let due = context.store.due(until, AT_ONCE).await?;
-        let swept = stream::iter(&due).map(|it| swept(context, it)).buffer_unordered(TOGETHER);
-        let round = swept.fold(0, async |sum, done| sum + u32::from(done)).await;
+        let mut round = 0;
+        for some in due.chunks(TOGETHER) {
+            let done = join_all(some.iter().map(|it| swept(context, it))).await;
+            round += done.into_iter().map(u32::from).sum::<u32>();
+        }
         sent += round;
         if round == 0 || clock.monotonic().saturating_sub(begun) > ENOUGH {
             break;

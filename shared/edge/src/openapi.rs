@@ -96,6 +96,7 @@ fn components() -> Value {
     schemas.add::<models::TemplateView>();
     schemas.add_page::<models::TemplateView>("TemplatePage");
     schemas.add::<models::ProblemTypeView>();
+    schemas.add::<models::TestData>();
     schemas.add::<models::TokenForm>();
     schemas.add::<models::TokenReply>();
     schemas.add::<models::WebhookView>();
