@@ -61,3 +61,14 @@ async fn a_picture_s_address_is_held_to_the_same() {
     })
     .await;
 }
+
+#[test]
+fn the_catalogue_is_held_to_it_as_well() {
+    let catalogue = catalogue::Catalogue::embedded();
+    for number in 0..5_000_u64 {
+        let random = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let choice = catalogue.select(catalogue::Selection::default(), random).unwrap();
+        let refused = moderation::text::check_captions(&choice.captions);
+        assert_eq!(refused, Ok(()), "{:?}", choice.captions);
+    }
+}

@@ -31,6 +31,7 @@ fn check(composition: &Composition, order: &Order) {
         assert!((1..60).contains(&line.chars().count()), "{line}");
         assert!(!line.contains(['{', '}']), "{line}");
     }
+    assert_eq!(moderation::text::check_captions(captions), Ok(()), "{captions:?}");
     assert!(seen.ends_with('.') && seen.starts_with(|c: char| c.is_ascii_uppercase()), "{seen}");
     assert!((10..400).contains(&seen.len()), "{seen}");
     let high = staged.scene.height();

@@ -69,6 +69,37 @@ pub(super) fn without_rows(text: &str) -> String {
         .collect()
 }
 
+/// What is masked in `text`, where `masked` has `mask` for each sign of it: the words with something
+/// masked in them, or the masked words together where all of them are masked from end to end. Nothing
+/// if the two texts cannot be laid side by side.
+pub(super) fn masked_pieces<'a>(text: &'a str, masked: &str, mask: char) -> Option<Vec<&'a str>> {
+    let places: Vec<(usize, char)> = text.char_indices().collect();
+    let is_masked: Vec<bool> = masked.chars().map(|c| c == mask).collect();
+    if places.len() != is_masked.len() {
+        return None;
+    }
+    let at = |index: usize| places.get(index).map_or(text.len(), |(at, _)| *at);
+    let mut pieces = Vec::new();
+    let mut from = 0;
+    for run in is_masked.chunk_by(|a, b| a == b) {
+        let to = from + run.len();
+        if run.first() == Some(&true) {
+            let (start, end) = (at(from), at(to));
+            let found = text.get(start..end)?;
+            let (before, after) = (text.get(..start)?, text.get(end..)?);
+            if found.contains(char::is_whitespace) && is_whole(before, found, after) {
+                pieces.push(found);
+            } else {
+                let start = before.rfind(char::is_whitespace).map_or(0, |gap| gap + 1);
+                let end = end + after.find(char::is_whitespace).unwrap_or(after.len());
+                pieces.extend(text.get(start..end)?.split_whitespace());
+            }
+        }
+        from = to;
+    }
+    Some(pieces)
+}
+
 /// Whether `phrase` is not a piece of a longer word. Scripts without spaces have no such pieces.
 pub(super) fn is_whole(before: &str, phrase: &str, after: &str) -> bool {
     let spaced = |c: char| c.is_alphanumeric() && !is_unspaced(c);
