@@ -95,7 +95,7 @@ fn words(config: &WorkerConfig) -> Result<Words, BackendError> {
     let policy =
         RetryPolicy { attempt_within: WORDS_WITHIN, attempts_max: 2, ..RetryPolicy::default() };
     let client = Chat::new(service(chat)?, policy).map_err(BackendError::Calls)?;
-    Ok(Words::Chat(captions::Chat::new(client)))
+    Ok(Words::Chat(Box::new(captions::Chat::new(client))))
 }
 
 fn service(config: &NeighbourConfig) -> Result<Service, BackendError> {

@@ -52,7 +52,7 @@ pub enum Words {
     /// Our own words.
     Grammar(Grammar),
     /// A model's.
-    Chat(Chat),
+    Chat(Box<Chat>),
 }
 
 impl Captioner for Words {

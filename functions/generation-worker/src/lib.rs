@@ -38,6 +38,7 @@ pub use filter::Filter;
 pub use generator::{GenerateError, Generator, Order, Painting};
 pub use http::Http;
 pub use manifests::SignerError;
+pub use report::chain;
 pub use work::{CLAIMED_FOR, HEARTBEAT, Outcome};
 
 /// What the worker works with.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsEvent;
-use generation_worker::{Backend, Context, handle};
+use generation_worker::{Backend, Context, chain, handle};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use maas_aws::Core;
 use maas_aws::config::WorkerConfig;
@@ -15,9 +15,11 @@ const READY_WITHIN: Duration = Duration::from_secs(600);
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     start(LogFormat::Json, "info");
-    let backend = Backend::start(&WorkerConfig::from_environment()?, READY_WITHIN).await?;
+    // In words: the operator reads them.
+    let config = WorkerConfig::from_environment().map_err(|error| chain(&error))?;
+    let backend = Backend::start(&config, READY_WITHIN).await.map_err(|error| chain(&error))?;
     let context = Context::new(&Core::from_environment().await?, backend);
-    context.ready().await?;
+    context.ready().await.map_err(|error| chain(&error))?;
     let context = &context;
     run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
         Ok::<_, Error>(handle(context, event.payload).await)

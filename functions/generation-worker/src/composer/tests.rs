@@ -380,11 +380,11 @@ fn words_for_the_pictures_of_others_are_the_prompts_and_our_own() {
     let seen = |prompt: &str| words(&order(prompt, 3)).seen;
     assert_eq!(
         seen("two tired cats read logs in the office"),
-        "A generated picture of two tired cats reading logs in an office."
+        "A generated picture of two tired cats reading a terminal full of logs in an office."
     );
     assert_eq!(
         seen("a pizza in space at night"),
-        "A generated picture of a pizza in space at night."
+        "A generated picture of a pizza on a faraway planet at night."
     );
     assert_eq!(seen("Qwertzine Plomm"), "A generated picture.");
     let known = vocabulary();
