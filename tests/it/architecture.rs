@@ -28,6 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("provenance", &["clock"]),
     ("inference", &["render"]),
+    ("diffusion", &["render"]),
     ("render", &[]),
     ("scenes", &[]),
     ("catalogue", &["ids"]),
