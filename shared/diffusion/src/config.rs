@@ -129,7 +129,7 @@ mod tests {
     use crate::tiny;
 
     fn refused(change: impl FnOnce(&mut Configs)) -> String {
-        let mut configs = tiny::configs().unwrap();
+        let mut configs = tiny::configs();
         configs.check().expect("the tiny model's configurations are good");
         change(&mut configs);
         configs.check().expect_err("it does not add up").to_string()

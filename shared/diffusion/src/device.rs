@@ -70,6 +70,7 @@ pub enum Precision {
     #[default]
     F32,
     /// Two bytes, with the range of four: what the model was trained in, and what a GPU should use.
+    /// On the processor it takes half the memory, and longer; the decoder stays in f32 there.
     Bf16,
     /// Two bytes, for GPUs without bf16. Large activations can run over.
     F16,

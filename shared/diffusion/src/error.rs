@@ -175,3 +175,14 @@ impl From<candle_core::Error> for PaintError {
 pub(crate) fn plain(error: &candle_core::Error) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_librarys_stack_is_left_out() {
+        let error = candle_core::Error::Msg("no such op\n   0: a frame\n   1: another".to_owned());
+        assert_eq!(PaintError::from(error), PaintError::Failed("no such op".to_owned()));
+    }
+}

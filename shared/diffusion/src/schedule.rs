@@ -34,7 +34,7 @@ impl Schedule {
 
     /// The levels between which `steps` steps go: 1 is all noise, 0 none. One more than steps.
     ///
-    /// The model's own pipeline counts the last level as a step, so that its 9 are 8 here.
+    /// The model's first pipeline counted the last level as a step, so that its 9 are 8 here.
     pub(crate) fn levels(&self, steps: usize) -> Vec<f64> {
         (0..=steps)
             .map(|step| 1.0 - step as f64 / steps as f64)

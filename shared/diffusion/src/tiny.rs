@@ -26,17 +26,35 @@ use crate::transformer::Transformer;
 /// Tokens that there are: one for each byte and two for the frame.
 pub(crate) const VOCABULARY: usize = 258;
 
+/// The decoder's channels; each but the first of them doubles the picture's sides.
+const FINE: &[usize] = &[4, 4, 8, 8];
+const COARSE: &[usize] = &[4, 4, 4, 4, 8, 8];
+
 /// What can go wrong with writing a model.
 type Failed = Box<dyn std::error::Error>;
 
-/// Writes a model of the same weights each time into `folder`, with its checksums.
+/// Writes a model of the same weights each time into `folder`, with its checksums. A token stands for
+/// 16 pixels a side, as in the published one.
 ///
 /// # Errors
 ///
 /// When the folder cannot be written.
 pub fn write(folder: &Path) -> Result<(), Failed> {
-    let configs = configs()?;
-    for (part, config) in parts() {
+    write_of(FINE, folder)
+}
+
+/// The same with tokens of 64 pixels a side: pictures of a usual size take a moment.
+///
+/// # Errors
+///
+/// When the folder cannot be written.
+pub fn write_coarse(folder: &Path) -> Result<(), Failed> {
+    write_of(COARSE, folder)
+}
+
+fn write_of(channels: &[usize], folder: &Path) -> Result<(), Failed> {
+    let configs = read(channels)?;
+    for (part, config) in parts(channels) {
         fs::create_dir_all(folder.join(part))?;
         fs::write(folder.join(part).join("config.json"), config.to_string())?;
     }
@@ -88,7 +106,7 @@ pub fn write_sums(folder: &Path) -> Result<(), Failed> {
 }
 
 /// The parts that have weights, with their configurations.
-fn parts() -> [(&'static str, Value); 3] {
+fn parts(channels: &[usize]) -> [(&'static str, Value); 3] {
     let transformer = json!({
         "all_patch_size": [2], "all_f_patch_size": [1], "in_channels": 4, "dim": 24,
         "n_layers": 2, "n_refiner_layers": 1, "n_heads": 3, "n_kv_heads": 3, "cap_feat_dim": 16,
@@ -100,15 +118,20 @@ fn parts() -> [(&'static str, Value); 3] {
         "max_position_embeddings": 512,
     });
     let vae = json!({
-        "latent_channels": 4, "block_out_channels": [4, 4, 8, 8], "layers_per_block": 1,
+        "latent_channels": 4, "block_out_channels": channels, "layers_per_block": 1,
         "norm_num_groups": 2, "scaling_factor": 0.4, "shift_factor": 0.1,
     });
     [("transformer", transformer), ("text_encoder", text_encoder), ("vae", vae)]
 }
 
-/// The same configurations, read.
-pub(crate) fn configs() -> Result<Configs, serde_json::Error> {
-    let [(_, transformer), (_, text_encoder), (_, vae)] = parts();
+/// The configurations of the model that [`write`] writes.
+#[cfg(test)]
+pub(crate) fn configs() -> Configs {
+    read(FINE).unwrap()
+}
+
+fn read(channels: &[usize]) -> Result<Configs, serde_json::Error> {
+    let [(_, transformer), (_, text_encoder), (_, vae)] = parts(channels);
     Ok(Configs {
         transformer: serde_json::from_value(transformer)?,
         text_encoder: serde_json::from_value(text_encoder)?,
