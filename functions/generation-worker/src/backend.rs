@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use inference::{CallError, Chat, Images, Key, RetryPolicy, Service, ServiceFault};
-use maas_aws::config::{GeneratorKind, NeighbourConfig, PICTURE_FILTER, WorkerConfig};
+use maas_aws::config::{GeneratorKind, ModelConfig, NeighbourConfig, PICTURE_FILTER, WorkerConfig};
+#[cfg(feature = "candle")]
+use maas_aws::config::{MODEL_DEVICE, MODEL_FOLDER, MODEL_PRECISION};
 use moderation::picture::LoadError;
 use provenance::SourceType;
 
@@ -33,6 +35,30 @@ pub enum BackendError {
          `cargo xtask weights` fetches"
     )]
     Filter(#[from] LoadError),
+    /// This program was built without the model.
+    #[cfg(not(feature = "candle"))]
+    #[error(
+        "MEMES_GENERATOR is `candle`, and this worker was built without: build it with `--features candle`"
+    )]
+    NotBuiltIn,
+    /// There is no such device, or no such numbers.
+    #[cfg(feature = "candle")]
+    #[error("the environment variable {variable} is wrong")]
+    Choice {
+        /// The variable.
+        variable: &'static str,
+        /// What there is.
+        #[source]
+        cause: diffusion::ChoiceError,
+    },
+    /// The model cannot be loaded.
+    #[cfg(feature = "candle")]
+    #[error("the model of {MODEL_FOLDER} cannot be loaded")]
+    Model(#[source] diffusion::LoadError),
+    /// Loading was broken off.
+    #[cfg(feature = "candle")]
+    #[error("loading the model was broken off")]
+    Interrupted(#[source] tokio::task::JoinError),
     /// The machine cannot make calls.
     #[error("calls to services cannot be made")]
     Calls(#[source] CallError),
@@ -60,6 +86,9 @@ pub enum Backend {
     Composer(Composer),
     /// A service beside the worker.
     Http(Box<Http>),
+    /// A model in this process.
+    #[cfg(feature = "candle")]
+    Candle(Box<crate::candle::Candle>),
 }
 
 impl Backend {
@@ -83,10 +112,38 @@ impl Backend {
                 })?;
                 Self::Http(Box::new(Http::new(client, words(config)?, filter, model.clone())))
             }
+            GeneratorKind::Candle(model) => {
+                candle(model, Filter::load(&model.filter)?, words(config)?).await?
+            }
         };
         tracing::info!(model = backend.model(), "pictures are painted");
         Ok(backend)
     }
+}
+
+/// The model of a folder, in this process.
+#[cfg(feature = "candle")]
+async fn candle(
+    model: &ModelConfig,
+    filter: Filter,
+    words: Words,
+) -> Result<Backend, BackendError> {
+    let wrong = |variable| move |cause| BackendError::Choice { variable, cause };
+    let options = diffusion::Options {
+        device: model.device.parse().map_err(wrong(MODEL_DEVICE))?,
+        precision: model.precision.parse().map_err(wrong(MODEL_PRECISION))?,
+        ..diffusion::Options::default()
+    };
+    let folder = model.folder.clone();
+    let load = move || crate::candle::Candle::load(&folder, &options, words, filter);
+    let loaded = tokio::task::spawn_blocking(load).await.map_err(BackendError::Interrupted)?;
+    Ok(Backend::Candle(Box::new(loaded.map_err(BackendError::Model)?)))
+}
+
+#[cfg(not(feature = "candle"))]
+#[expect(clippy::unused_async, reason = "with the feature it waits for the model")]
+async fn candle(_: &ModelConfig, _: Filter, _: Words) -> Result<Backend, BackendError> {
+    Err(BackendError::NotBuiltIn)
 }
 
 /// The captioner that is configured, for backends that do not find words themselves.
@@ -111,6 +168,8 @@ impl Generator for Backend {
         match self {
             Self::Composer(composer) => composer.model(),
             Self::Http(http) => http.model(),
+            #[cfg(feature = "candle")]
+            Self::Candle(candle) => candle.model(),
         }
     }
 
@@ -118,6 +177,8 @@ impl Generator for Backend {
         match self {
             Self::Composer(composer) => composer.source(),
             Self::Http(http) => http.source(),
+            #[cfg(feature = "candle")]
+            Self::Candle(candle) => candle.source(),
         }
     }
 
@@ -125,6 +186,8 @@ impl Generator for Backend {
         match self {
             Self::Composer(composer) => composer.generate(order).await,
             Self::Http(http) => http.generate(order).await,
+            #[cfg(feature = "candle")]
+            Self::Candle(candle) => candle.generate(order).await,
         }
     }
 }

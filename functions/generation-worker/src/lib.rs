@@ -16,6 +16,8 @@
 //! What paints is configured ([`Backend`]); where it is a model, a [`Captioner`] finds the words.
 
 mod backend;
+#[cfg(any(test, feature = "candle"))]
+mod candle;
 mod captions;
 mod composer;
 mod filter;
@@ -32,6 +34,8 @@ use maas_aws::{GenerationMessage, GenerationQueue, PictureStore};
 use manifests::Manifests;
 
 pub use backend::{Backend, BackendError};
+#[cfg(any(test, feature = "candle"))]
+pub use candle::Candle;
 pub use captions::{Captioner, Chat, Grammar, Words, Written};
 pub use composer::Composer;
 pub use filter::Filter;

@@ -11,8 +11,8 @@ use webhooks::Targets;
 use crate::schema::Table;
 
 pub use worker::{
-    GeneratorKind, Hidden, NeighbourConfig, NeighbourVariables, PICTURE_FILTER, WORKER_VARIABLES,
-    WorkerConfig,
+    GeneratorKind, Hidden, MODEL_DEVICE, MODEL_FOLDER, MODEL_PRECISION, ModelConfig,
+    NeighbourConfig, NeighbourVariables, PICTURE_FILTER, WORKER_VARIABLES, WorkerConfig,
 };
 
 /// A setting that is missing or wrong.

@@ -18,10 +18,22 @@ pub const WORKER_VARIABLES: &[&str] = &[
     CHAT.model,
     CHAT.key,
     CHAT.key_file,
+    MODEL_FOLDER,
+    MODEL_DEVICE,
+    MODEL_PRECISION,
     PICTURE_FILTER,
 ];
 
 const GENERATOR: &str = "MEMES_GENERATOR";
+
+/// The folder of the model that paints in the worker's own process.
+pub const MODEL_FOLDER: &str = "MEMES_MODEL_FOLDER";
+
+/// What that model runs on: `cpu`, `cuda` or `cuda:N`.
+pub const MODEL_DEVICE: &str = "MEMES_MODEL_DEVICE";
+
+/// The numbers that it is calculated in.
+pub const MODEL_PRECISION: &str = "MEMES_MODEL_PRECISION";
 
 /// Where the weights of the picture filter are.
 pub const PICTURE_FILTER: &str = "MEMES_PICTURE_FILTER";
@@ -99,6 +111,21 @@ pub enum GeneratorKind {
         /// The weights of what looks at its pictures.
         filter: PathBuf,
     },
+    /// A model in the worker's own process.
+    Candle(ModelConfig),
+}
+
+/// A model in the worker's own process, as the operator says. Nothing of it is judged yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelConfig {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What it runs on.
+    pub device: String,
+    /// The numbers that it is calculated in.
+    pub precision: String,
+    /// The weights of what looks at its pictures.
+    pub filter: PathBuf,
 }
 
 /// What the worker is told beside what all functions are.
@@ -127,8 +154,9 @@ impl WorkerConfig {
         let generator = match value(variables, GENERATOR) {
             None | Some("composer") => GeneratorKind::Composer,
             Some("http") => http(variables)?,
+            Some("candle") => candle(variables)?,
             Some(_) => {
-                let expected = "`composer` or `http`";
+                let expected = "`composer`, `http` or `candle`";
                 return Err(ConfigError::Invalid { name: GENERATOR, expected });
             }
         };
@@ -146,6 +174,20 @@ fn http(variables: &HashMap<String, String>) -> Result<GeneratorKind, ConfigErro
         expected: "the model that the service serves, where MEMES_GENERATOR is `http`: replies name it",
     })?;
     Ok(GeneratorKind::Http { images, model, filter: filter(variables)? })
+}
+
+fn candle(variables: &HashMap<String, String>) -> Result<GeneratorKind, ConfigError> {
+    let folder = value(variables, MODEL_FOLDER).ok_or(ConfigError::Invalid {
+        name: MODEL_FOLDER,
+        expected: "the folder of the model, where MEMES_GENERATOR is `candle`",
+    })?;
+    let or = |name, usual: &str| value(variables, name).unwrap_or(usual).to_owned();
+    Ok(GeneratorKind::Candle(ModelConfig {
+        folder: PathBuf::from(folder),
+        device: or(MODEL_DEVICE, "cpu"),
+        precision: or(MODEL_PRECISION, "f32"),
+        filter: filter(variables)?,
+    }))
 }
 
 /// What a model paints is not shown unseen.
@@ -224,6 +266,20 @@ mod tests {
     }
 
     #[test]
+    fn a_model_in_the_process_is_in_its_folder() {
+        let candle = [("MEMES_GENERATOR", "candle"), ("MEMES_MODEL_FOLDER", "/model"), FILTER];
+        let GeneratorKind::Candle(model) = read(&candle).unwrap().generator else { panic!() };
+        assert_eq!((model.device.as_str(), model.precision.as_str()), ("cpu", "f32"));
+        assert_eq!((model.folder, model.filter), ("/model".into(), FILTER.1.into()));
+        let gpu = [("MEMES_MODEL_DEVICE", "cuda:1"), ("MEMES_MODEL_PRECISION", "bf16")];
+        let GeneratorKind::Candle(model) = read(&[&candle[..], &gpu].concat()).unwrap().generator
+        else {
+            panic!()
+        };
+        assert_eq!((model.device.as_str(), model.precision.as_str()), ("cuda:1", "bf16"));
+    }
+
+    #[test]
     fn a_key_may_be_in_a_file() {
         // Any file will do.
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
@@ -240,9 +296,13 @@ mod tests {
     fn what_is_missing_or_wrong_is_named_with_its_cure() {
         let gone = ("MEMES_IMAGES_KEY_FILE", "/no/such/file");
         for (variables, named) in [
-            (&[("MEMES_GENERATOR", "magic")][..], "MEMES_GENERATOR must be `composer` or `http`"),
+            (
+                &[("MEMES_GENERATOR", "magic")][..],
+                "MEMES_GENERATOR must be `composer`, `http` or `candle`",
+            ),
             (&[HTTP, MODEL], "MEMES_IMAGES_URL must be the URL"),
             (&[HTTP, URL], "MEMES_IMAGES_MODEL must be the model"),
+            (&[("MEMES_GENERATOR", "candle"), FILTER], "MEMES_MODEL_FOLDER must be the folder"),
             (&[HTTP, URL, MODEL], "MEMES_PICTURE_FILTER must be the weights"),
             (&[HTTP, URL, MODEL, gone], "MEMES_IMAGES_KEY_FILE must be the path"),
         ] {
