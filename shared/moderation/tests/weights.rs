@@ -8,8 +8,10 @@ use moderation::picture::{CheckError, PictureFilter, THRESHOLD};
 use moderation::text::Category;
 use render::Picture;
 
-/// How far our scores may be from the package's: it decodes and resizes with other programs.
-const TOLERANCE: f32 = 0.01;
+/// How far our scores may be from the package's. Both make a JPEG of the picture and read it again, with
+/// other programs, and the network is sensitive to that: with another sampling of the colours, or with
+/// no JPEG, the package's own scores of these pictures change by up to 0.19.
+const TOLERANCE: f32 = 0.08;
 
 fn filter() -> PictureFilter {
     #[expect(clippy::disallowed_methods, reason = "where a test finds what it needs")]
