@@ -1,5 +1,6 @@
 //! The ways in which a text can be read, whatever it is spelt with.
 
+use std::collections::BTreeSet;
 use std::iter;
 
 use unicode_normalization::UnicodeNormalization as _;
@@ -70,34 +71,45 @@ pub(super) fn without_rows(text: &str) -> String {
 }
 
 /// What is masked in `text`, where `masked` has `mask` for each sign of it: the words with something
-/// masked in them, or the masked words together where all of them are masked from end to end. Nothing
-/// if the two texts cannot be laid side by side.
-pub(super) fn masked_pieces<'a>(text: &'a str, masked: &str, mask: char) -> Option<Vec<&'a str>> {
-    let places: Vec<(usize, char)> = text.char_indices().collect();
+/// masked in them, and together those that are masked from end to end. Nothing if the two texts cannot
+/// be laid side by side.
+pub(super) fn masked_pieces<'a>(
+    text: &'a str,
+    masked: &str,
+    mask: char,
+) -> Option<BTreeSet<&'a str>> {
+    let places: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
     let is_masked: Vec<bool> = masked.chars().map(|c| c == mask).collect();
     if places.len() != is_masked.len() {
         return None;
     }
-    let at = |index: usize| places.get(index).map_or(text.len(), |(at, _)| *at);
-    let mut pieces = Vec::new();
+    let at = |index: usize| places.get(index).copied().unwrap_or(text.len());
+    // A long word with much in it is one piece.
+    let mut pieces = BTreeSet::new();
     let mut from = 0;
     for run in is_masked.chunk_by(|a, b| a == b) {
         let to = from + run.len();
         if run.first() == Some(&true) {
-            let (start, end) = (at(from), at(to));
-            let found = text.get(start..end)?;
-            let (before, after) = (text.get(..start)?, text.get(end..)?);
-            if found.contains(char::is_whitespace) && is_whole(before, found, after) {
-                pieces.push(found);
-            } else {
-                let start = before.rfind(char::is_whitespace).map_or(0, |gap| gap + 1);
-                let end = end + after.find(char::is_whitespace).unwrap_or(after.len());
-                pieces.extend(text.get(start..end)?.split_whitespace());
-            }
+            pieces.extend(pieces_around(text, at(from), at(to)));
         }
         from = to;
     }
     Some(pieces)
+}
+
+/// The words that `text[start..end]` is in, and together those that it has from end to end.
+fn pieces_around(text: &str, start: usize, end: usize) -> impl Iterator<Item = &str> {
+    let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
+    let (before, found, after) = (part(0, start), part(start, end), part(end, text.len()));
+    let begins = !before.ends_with(char::is_alphanumeric);
+    let ends = !after.starts_with(char::is_alphanumeric);
+    let gap = |at: Option<usize>| at.unwrap_or(found.len());
+    let from = if begins { 0 } else { gap(found.find(char::is_whitespace)) };
+    let to = if ends { found.len() } else { found.rfind(char::is_whitespace).unwrap_or(0) };
+    let whole = found.get(from..to).unwrap_or_default();
+    let first = before.rfind(char::is_whitespace).unwrap_or(0);
+    let last = end + after.find(char::is_whitespace).unwrap_or(after.len());
+    part(first, last).split_whitespace().chain([whole])
 }
 
 /// Whether `phrase` is not a piece of a longer word. Scripts without spaces have no such pieces.
@@ -133,8 +145,12 @@ pub(super) fn folded(clean: &str) -> String {
             _ => false,
         }
     };
-    let words = words(&latin, within_word).map(|word| unstretched(&without_digits(word)));
-    spaced(joined(words).into_iter())
+    // A row of letters ends with its sentence: the one that begins the next is none of it.
+    let words = latin.split(". ").flat_map(|sentence| {
+        let words = words(sentence, within_word);
+        joined(words.map(|word| unstretched(&without_digits(word))))
+    });
+    spaced(words)
 }
 
 fn within(ranges: &[(char, char)], c: char) -> bool {

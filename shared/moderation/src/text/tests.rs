@@ -128,6 +128,7 @@ fn readings_see_through_disguises() {
         ("hi there @ noon", " hi there noon "),
         ("looooong book", " long book "),
         ("a b c de f", " bc abc de f "),
+        ("a b c. d ef", " bc abc d ef "),
         ("mp3", " mpe "),
         ("404", " 404 "),
         ("сор", " cop "),
