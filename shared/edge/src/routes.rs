@@ -163,7 +163,7 @@ pub static ROUTES: &[Route] = &[
         operation_id: "renderImage",
         summary: "Get a template's picture with captions.",
         successes: &[200],
-        own_problems: &[P::NotFound, P::UriTooLong, P::UnsupportedMediaType, P::Moderated],
+        own_problems: &[P::NotFound, P::UnsupportedMediaType, P::Moderated],
     },
     Route {
         method: Method::POST,
@@ -391,7 +391,8 @@ impl Route {
             problems.push(P::CreditsExhausted);
         }
         problems.extend(self.own_problems);
-        problems.extend([P::RateLimited, P::Internal, P::Overloaded]);
+        // The gateway itself takes no address that is too long.
+        problems.extend([P::UriTooLong, P::RateLimited, P::Internal, P::Overloaded]);
         problems
     }
 
@@ -542,7 +543,7 @@ mod tests {
         }
         assert_eq!(
             Route::named("serveMeme").unwrap().statuses(),
-            [200, 302, 400, 401, 402, 403, 404, 429, 500, 503]
+            [200, 302, 400, 401, 402, 403, 404, 414, 429, 500, 503]
         );
     }
 
