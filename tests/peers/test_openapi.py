@@ -7,6 +7,7 @@ from pathlib import Path
 import requests
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
+CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 
 # Left out: `ignored_auth`, for a token is sent by us with every request, also where none is needed;
 # `unsupported_method`, for every path answers a browser's preflight; `positive_data_acceptance`, for
@@ -17,6 +18,8 @@ NOT_CHECKED = "ignored_auth,unsupported_method,positive_data_acceptance"
 def run(demo, token, *arguments):
     command = [
         SCHEMATHESIS,
+        "--config-file",
+        CONFIGURATION,
         "run",
         f"{demo['base_url']}/openapi.json",
         "--phases=examples,coverage,fuzzing",
