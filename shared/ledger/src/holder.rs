@@ -532,15 +532,11 @@ impl<L: Lender> Holder<L> {
             cell.abandon(unanswered);
         }
         let mut reports = self.reports(cell);
-        // While the client is busy its next renewal takes along what can wait.
-        let waits =
-            in_use.is_some() && reports.leases.iter().all(|lease| lease.can_wait(now, checkpoint));
-        let untold = in_use.filter(|lease| lease.is_untold(now, checkpoint));
-        if untold.is_none() && (waits || reports.settlements.is_empty()) {
-            return;
-        }
-        if let Some(lease) = untold {
+        if let Some(lease) = in_use.filter(|lease| lease.is_untold(now, checkpoint)) {
             reports.add(lease, false);
+        }
+        if reports.settlements.is_empty() {
+            return;
         }
         let stamp = self.stamp(self.clock.now_ms());
         match self.ledger.settle(client, reports.settlements.clone(), stamp).await {

@@ -429,51 +429,6 @@ async fn a_lease_in_use_is_reported_before_it_ends() {
     assert_eq!(assert_balances(&ledger, client).accounts.spent, 3);
 }
 
-/// Ten calls a second for a minute, looked after every second: each renewal takes the report that
-/// closes the lease before along.
-#[tokio::test]
-async fn a_busy_client_s_renewals_are_all_that_is_written() {
-    let ledger = Arc::new(MemoryLedger::new());
-    let (hand, clock) = manual();
-    let mint = mint();
-    let client = client_with(&ledger, &mint, 1_000_000, START_MS).await;
-    let policy = LeasePolicy { initial: 50, ..LeasePolicy::default() };
-    let holder = Arc::new(Holder::new(Arc::clone(&ledger), clock, mint, policy.clone()));
-    let before = assert_balances(&ledger, client).seq;
-    for _ in 0..60 {
-        for _ in 0..10 {
-            holder.spend(client, NORMAL, 1).await.unwrap();
-            hand.advance(Duration::from_millis(100));
-            // Background renewals run here.
-            tokio::task::yield_now().await;
-        }
-        holder.sweep().await;
-        let leases = assert_balances(&ledger, client).leases;
-        let open = leases.values().filter(|lease| lease.state == LeaseState::Open).count();
-        assert!(open <= 2, "{open} leases are open");
-    }
-    // A lease of 50 is renewed when a quarter of it is left.
-    let written = assert_balances(&ledger, client).seq - before;
-    assert!((14..=18).contains(&written), "{written} entries for 600 calls");
-
-    // Whoever calls no more has the rest of the lease that it left back within the checkpoint.
-    holder.drain().await;
-    let open = || {
-        let leases = assert_balances(&ledger, client).leases;
-        leases.values().filter(|lease| lease.state == LeaseState::Open).count()
-    };
-    while open() < 2 {
-        holder.spend(client, NORMAL, 1).await.unwrap();
-        tokio::task::yield_now().await;
-    }
-    hand.advance(policy.checkpoint / 2);
-    holder.sweep().await;
-    assert_eq!(open(), 2, "it waits for a renewal");
-    hand.advance(policy.checkpoint / 2);
-    holder.sweep().await;
-    assert_eq!(open(), 1);
-}
-
 #[tokio::test]
 async fn where_credits_are_short_an_idle_lease_comes_back_sooner() {
     let ledger = Arc::new(MemoryLedger::new());

@@ -113,13 +113,6 @@ impl HeldLease {
             && self.tally.spending().credits() > self.told.load(Ordering::Acquire)
     }
 
-    /// Whether the report that closes it can wait for a renewal to take it along: not where others
-    /// may need what is left in it, nor for longer than `checkpoint`, nor so long that it might end.
-    pub(super) fn can_wait(&self, now: Duration, checkpoint: Duration) -> bool {
-        let waited_ms = millis(now).saturating_sub(self.told_at_ms.load(Ordering::Acquire));
-        waited_ms < millis(checkpoint) && now + checkpoint < self.until && !self.is_short()
-    }
-
     /// Notes what the ledger was told.
     pub(super) fn told(&self, used: u64, now: Duration) {
         self.told.fetch_max(used, Ordering::AcqRel);
