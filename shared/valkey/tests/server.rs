@@ -286,7 +286,13 @@ async fn writers_meet_on_one_balance_while_its_scripts_are_flushed() {
                         if bench.below(2) == 0 {
                             ledger.resolve(client, job, 1, stamp).await.unwrap();
                         }
-                        ledger.reap(client, stamp).await.unwrap();
+                        // It rests on the whole balance: where others are quicker too often it is
+                        // told so, and what is due stays due.
+                        let reaped = ledger.reap(client, stamp).await;
+                        assert!(
+                            matches!(reaped, Ok(_) | Err(LedgerError::Contended)),
+                            "{reaped:?}"
+                        );
                         balance(&*ledger, client).await;
                     }
                     held
@@ -332,7 +338,8 @@ async fn a_killed_server_remembers_what_it_answered() {
     let answered = writer.await.unwrap();
     assert!(answered > 10, "only {answered} leases before the kill");
     let fault = ledger.load(client).await.unwrap_err();
-    assert!(matches!(fault, StoreFault::Failed(_)), "{fault}");
+    // The question may have gone into a connection that nobody reads any more.
+    assert!(matches!(fault, StoreFault::Failed(_) | StoreFault::TimedOut(_)), "{fault}");
     server.restart();
     let leased = balance(&*ledger, client).await.accounts.leased;
     // One more may have been made whose answer was lost.
