@@ -26,6 +26,9 @@ use crate::studio::Studio;
 /// The largest body that is read, in bytes: what Lambda takes.
 const BODY_BYTES_MAX: usize = 6 * 1024 * 1024;
 
+/// How much of a longer one is read and thrown away before the answer, in bytes.
+const DISCARDED_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// The longest path with its query, in bytes: what API Gateway takes.
 const TARGET_BYTES_MAX: usize = 10_240;
 
@@ -102,9 +105,18 @@ impl Inner {
 }
 
 /// All of a body, unless it is too long.
-async fn read(body: Incoming) -> Result<Body, Problem> {
-    let collected = Limited::new(body, BODY_BYTES_MAX).collect().await;
-    let bytes = collected.map_err(|_| Problem::payload_too_large(edge::BODY_BYTES_MAX))?.to_bytes();
+async fn read(mut body: Incoming) -> Result<Body, Problem> {
+    let Ok(collected) = Limited::new(&mut body, BODY_BYTES_MAX).collect().await else {
+        // Who finds the connection closed while it still sends never reads the answer.
+        let mut left = DISCARDED_BYTES_MAX;
+        while left > 0
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            left = left.saturating_sub(frame.data_ref().map_or(1, |data| data.len().max(1)));
+        }
+        return Err(Problem::payload_too_large(edge::BODY_BYTES_MAX));
+    };
+    let bytes = collected.to_bytes();
     Ok(if bytes.is_empty() { Body::Empty } else { Body::Binary(bytes.to_vec()) })
 }
 
