@@ -19,9 +19,14 @@ use support::neighbour::{Reply, Server};
 
 use crate::worker::{find, job, message};
 
+/// A file of the workspace.
+fn in_workspace(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path)
+}
+
 /// Where `cargo xtask weights` puts the picture filter's weights.
 fn weights() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/weights/opennsfw.onnx")
+    in_workspace("target/weights/opennsfw.onnx")
 }
 
 /// The picture filter. It is loaded once for all tests.
@@ -186,8 +191,8 @@ async fn a_picture_that_may_not_be_shown_is_nowhere_and_costs_nothing() {
         let client = api.client.unwrap();
         let server = Server::start().await;
         // Nothing but blots, and the network is sure of it: see the reference of the filter's tests.
-        let folder = "../shared/moderation/tests/reference/blots-307.png";
-        let blots = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap();
+        let blots = in_workspace("shared/moderation/tests/reference/blots-307.png");
+        let blots = std::fs::read(blots).unwrap();
         let blots = Picture::decode(&blots).unwrap().resize(1_024, 768).unwrap();
         let file = encode(&blots, Format::Png, 100).unwrap();
         server.always(Reply::Files(file));
