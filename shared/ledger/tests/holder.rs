@@ -661,6 +661,43 @@ async fn a_lease_of_which_nobody_can_say_anything_does_not_hold_up_the_others() 
     assert_eq!(reaped.returned, 10);
 }
 
+/// Knows nothing, and counts how often it is asked.
+#[derive(Default)]
+struct Nobody(AtomicUsize);
+
+impl Evidence for Nobody {
+    async fn spent_from(
+        &self,
+        _: ClientId,
+        _: LeaseId,
+        _: Option<LeaseId>,
+    ) -> Result<Option<u64>, StoreFault> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Err(StoreFault::TimedOut("injected".into()))
+    }
+}
+
+#[tokio::test]
+async fn who_knows_nothing_of_many_leases_is_not_asked_of_each() {
+    let ledger = MemoryLedger::new();
+    let mint = mint();
+    let client = client_with(&ledger, &mint, 100, START_MS).await;
+    let stamp = |at_ms| Stamp { entry: mint.mint(at_ms), at_ms };
+    for _ in 0..100 {
+        let (id, need, want, share, renews) = (mint.mint(START_MS), 1, 1, 1, false);
+        let (ttl_ms, window_ms, settle) = (1_000, 1_000, Vec::new());
+        let request = LeaseRequest { id, renews, need, want, share, ttl_ms, window_ms, settle };
+        ledger.lease(client, request, stamp(START_MS)).await.unwrap();
+    }
+    let (nobody, lapsed_ms) = (Nobody::default(), START_MS + 1_000 + CLOCK_SKEW_MS);
+    ledger::reap(&ledger, &nobody, client, stamp(lapsed_ms)).await.unwrap();
+    let reaped = ledger::reap(&ledger, &nobody, client, stamp(lapsed_ms + 1_000)).await;
+    assert!(matches!(reaped, Err(LedgerError::Store(_))), "{reaped:?}");
+    let asked = nobody.0.load(Ordering::Relaxed);
+    assert!((16..=32).contains(&asked), "asked {asked} times");
+    assert_eq!(assert_balances(&ledger, client).accounts.suspense, 100);
+}
+
 /// What is known of one lease, or that nobody can say.
 struct Known(Result<Option<u64>, StoreFault>);
 
